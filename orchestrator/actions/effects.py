@@ -1,0 +1,28 @@
+"""Effects are released here and nowhere else: by an accepting disposition or by a decision."""
+
+from orchestrator.effects import registry
+from orchestrator.models import Decision, Disposition, Effect, Proposal
+from orchestrator.models.ids import new_id
+
+
+def release(
+    proposal: Proposal,
+    *,
+    effect: str,
+    disposition: Disposition | None = None,
+    decision: Decision | None = None,
+) -> Effect:
+    """The permission, bound to the digest of what was looked at. The worker runs it after the commit."""
+    return Effect.objects.create(
+        pk=effect,
+        proposal=proposal,
+        payload_digest=decision.payload_digest if decision else proposal.digest,
+        disposition=disposition,
+        decision=decision,
+        executor=registry.DEFAULT,
+        idempotency_key=effect,
+    )
+
+
+def new_effect_id() -> str:
+    return new_id("eff")

@@ -1,0 +1,250 @@
+"""Proposals: taken in, checked, evaluated and disposed of, in one transaction."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from orchestrator.actions import effects, thresholds, workflows
+from orchestrator.actions.actor import Actor, audit
+from orchestrator.core import events as ev
+from orchestrator.core.codec import Json, canonical, digest
+from orchestrator.core.errors import QueueFull
+from orchestrator.core.policy import evaluation, guardrails
+from orchestrator.engine.advance import Step, advance
+from orchestrator.models import (
+    Command,
+    Disposition,
+    Evaluation,
+    EvaluationPolicy,
+    PolicyCheck,
+    Proposal,
+    ReviewItem,
+    RuleVersion,
+    Run,
+    Snapshot,
+    WorkflowVersion,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What an agent sends: the action it suggests and the evidence it has."""
+
+    agent: str
+    action: str
+    target: str = ""
+    args: dict[str, Json] = field(default_factory=dict)
+    workflow: str = "default"
+    agent_version: str = ""
+    model: str = ""
+    external_id: str = ""
+    confidence: float | None = None
+    rationale: str = ""
+    context: dict[str, Json] = field(default_factory=dict)
+    tainted: list[str] = field(default_factory=list)
+    trace: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def payload(self) -> str:
+        """What would run, and nothing else: an approval is bound to the digest of these bytes."""
+        return canonical({"action": self.action, "args": self.args, "target": self.target})
+
+    @property
+    def evidence(self) -> str:
+        tainted: list[Json] = list(self.tainted)
+        return canonical({"context": self.context, "tainted": tainted, "trace": self.trace})
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What rules and bands made of a proposal, with all that it rests on."""
+
+    snapshot: Snapshot
+    checks: list[guardrails.Check]
+    policy: EvaluationPolicy
+    outcome: evaluation.Disposition
+
+    @property
+    def verdict(self) -> str:
+        return self.outcome.verdict
+
+
+@transaction.atomic
+def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
+    """Take a suggestion in. When this returns, it has been checked and what follows is stored.
+
+    1. Refuse while the queue of effects is full: accepted work is never dropped.
+    2. Store the proposal in a run of its own, with a snapshot of everything the rules may see.
+    3. Ask every active rule, then the bands; store each check, the score and the disposition.
+    4. Open a review item, or release the effect, or neither; the run's events say which.
+    """
+    _check_room("effects")
+    version = workflows.version_for(actor, suggestion.workflow)
+    run = Run.objects.create(workflow_version=version)
+    proposal = _store(actor, run, suggestion)
+    judgement = _judge(proposal, version)
+    disposition = _store_judgement(proposal, judgement)
+    item = _open_item(proposal, judgement.outcome)
+    effect = effects.new_effect_id() if judgement.verdict == "accept" else None
+    happened = [
+        ev.RunStarted(workflow=version.workflow.slug, version=version.number, pattern="direct"),
+        _received(proposal),
+        _disposed(proposal, judgement, item, effect),
+    ]
+    advance([Step(run.pk, event) for event in happened])
+    if effect:
+        effects.release(proposal, effect=effect, disposition=disposition)
+    audit(actor, "proposal.submitted", proposal.pk, disposition=judgement.verdict)
+    proposal.refresh_from_db(fields=["status"])
+    return proposal
+
+
+def _check_room(queue: str) -> None:
+    waiting = Command.objects.filter(queue=queue, status=Command.Status.PENDING)
+    pending = waiting[: settings.QUEUE_PENDING_MAX].count()
+    if pending >= settings.QUEUE_PENDING_MAX:
+        raise QueueFull(queue, pending)
+
+
+def _store(actor: Actor, run: Run, suggestion: Suggestion) -> Proposal:
+    return Proposal.objects.create(
+        run=run,
+        token=actor.token,
+        external_id=suggestion.external_id,
+        agent=suggestion.agent,
+        agent_version=suggestion.agent_version,
+        model=suggestion.model,
+        action=suggestion.action,
+        target=suggestion.target,
+        payload=suggestion.payload,
+        digest=digest(suggestion.payload),
+        confidence=suggestion.confidence,
+        rationale=suggestion.rationale,
+        evidence=suggestion.evidence,
+    )
+
+
+def _judge(proposal: Proposal, version: WorkflowVersion) -> _Judgement:
+    """Rules and bands see the snapshot and nothing else, so that they can be asked again later."""
+    inputs = _inputs(proposal, version)
+    now = timezone.now()
+    text = canonical({**inputs, "now": now.isoformat()})
+    snapshot = Snapshot.objects.create(proposal=proposal, inputs=text, digest=digest(text))
+    rules = [active.as_rule for active in RuleVersion.objects.active().order_by("rule__slug")]
+    asked = [
+        rule
+        for rule in rules
+        if rule.applies_to(
+            action=proposal.action, agent=proposal.agent, workflow=version.workflow.slug
+        )
+    ]
+    checks = guardrails.check_all(asked, {**inputs, "now": now})
+    policy = thresholds.policy_in_force()
+    outcome = evaluation.dispose(proposal.confidence, policy.bands, checks)
+    return _Judgement(snapshot, checks, policy, outcome)
+
+
+def _inputs(proposal: Proposal, version: WorkflowVersion) -> dict[str, Json]:
+    tainted: list[Json] = list(proposal.tainted)
+    return {
+        "proposal": {
+            "action": proposal.action,
+            "target": proposal.target,
+            "args": proposal.args,
+            "confidence": proposal.confidence,
+            "rationale": proposal.rationale,
+            "tainted": tainted,
+        },
+        "agent": {
+            "name": proposal.agent,
+            "version": proposal.agent_version,
+            "model": proposal.model,
+        },
+        "run": {"id": proposal.run_id, "workflow": version.workflow.slug},
+        "context": proposal.context,
+        "history": {},
+    }
+
+
+def _store_judgement(proposal: Proposal, judgement: _Judgement) -> Disposition:
+    snapshot = judgement.snapshot
+    PolicyCheck.objects.bulk_create(
+        PolicyCheck(
+            proposal=proposal,
+            rule_version_id=check.version_id,
+            snapshot=snapshot,
+            effect=check.effect,
+            enforced=check.enforced,
+            result=check.result,
+            reason=check.reason,
+            explain=list(check.explain),
+        )
+        for check in judgement.checks
+    )
+    Evaluation.objects.create(
+        proposal=proposal,
+        snapshot=snapshot,
+        evaluator=Evaluation.Evaluator.CONFIDENCE,
+        version=proposal.agent_version,
+        score=proposal.confidence,
+        raw=proposal.confidence,
+    )
+    proposal.disposition = judgement.verdict
+    if judgement.verdict == "revise":
+        proposal.due_at = timezone.now() + timedelta(hours=settings.REVISION_DUE_HOURS)
+    proposal.save(update_fields=["disposition", "due_at"])
+    return Disposition.objects.create(
+        proposal=proposal,
+        snapshot=snapshot,
+        policy=judgement.policy,
+        verdict=judgement.verdict,
+        band=judgement.outcome.band,
+        score=proposal.confidence,
+        reasons=list(judgement.outcome.reasons),
+    )
+
+
+def _open_item(proposal: Proposal, outcome: evaluation.Disposition) -> ReviewItem | None:
+    if not outcome.approvals_needed:
+        return None
+    escalated = outcome.verdict == "escalate"
+    kind = ReviewItem.Kind.ESCALATION if escalated else ReviewItem.Kind.GUARDRAIL_FAILURE
+    return ReviewItem.objects.create(
+        proposal=proposal,
+        kind=kind,
+        opened_because=list(outcome.reasons),
+        approvals_needed=outcome.approvals_needed,
+        due_at=timezone.now() + timedelta(hours=settings.REVIEW_DUE_HOURS),
+    )
+
+
+def _received(proposal: Proposal) -> ev.Event:
+    return ev.ProposalReceived(
+        proposal=proposal.pk,
+        action=proposal.action,
+        digest=proposal.digest,
+        agent=proposal.agent,
+        agent_version=proposal.agent_version,
+        model=proposal.model,
+    )
+
+
+def _disposed(
+    proposal: Proposal, judgement: _Judgement, item: ReviewItem | None, effect: str | None
+) -> ev.Event:
+    return ev.ProposalDisposed(
+        proposal=proposal.pk,
+        disposition=judgement.verdict,
+        score=proposal.confidence,
+        policy_version=judgement.policy.number,
+        rules=tuple(
+            {"rule": check.rule, "version": check.number, "result": check.result}
+            for check in judgement.checks
+        ),
+        approvals_needed=judgement.outcome.approvals_needed,
+        item=item.pk if item else None,
+        effect=effect,
+    )

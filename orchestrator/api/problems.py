@@ -1,0 +1,83 @@
+"""Refusals as RFC 9457 problem documents: a stable type, a status, a sentence that says what to do."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from orchestrator.core import errors
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUS: dict[type[errors.CountersignError], int] = {
+    errors.BadJson: 400,
+    errors.BadInput: 422,
+    errors.NotJson: 415,
+    errors.RuleInvalid: 422,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    errors.QueueFull: 429,
+    errors.IllegalTransition: 409,
+    errors.KeyReused: 422,
+    errors.Conflict: 409,
+}
+
+
+def problem(code: str, status: int, title: str, **more: Any) -> HttpResponse:
+    body = {"type": f"urn:countersign:problem:{code}", "title": title, "status": status, **more}
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+
+
+def of_refusal(request: HttpRequest, error: errors.CountersignError) -> HttpResponse:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, errors.BadJson) and error.too_large:
+        status = 413
+    response = problem(error.code, status, str(error))
+    if isinstance(error, errors.QueueFull):
+        response["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def of_validation(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    found = [
+        {"field": ".".join(str(part) for part in one["loc"][2:]) or "body", "reason": one["msg"]}
+        for one in error.errors
+    ]
+    title = "Nothing was stored: " + "; ".join(f"{one['field']}: {one['reason']}" for one in found)
+    return problem("bad-input", 422, title, errors=found)
+
+
+def of_authentication(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    title = (
+        "Send a valid token: “Authorization: Bearer cs_…”. It may be mistyped, expired or revoked."
+    )
+    response = problem("no-valid-token", 401, title)
+    response["WWW-Authenticate"] = 'Bearer realm="countersign"'
+    return response
+
+
+def of_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """What the body parser raised arrives as the cause of the framework's own error."""
+    if isinstance(error.__cause__, errors.CountersignError):
+        return of_refusal(request, error.__cause__)
+    if isinstance(error.__cause__, RequestDataTooBig):
+        title = f"The body is too large; at most {settings.JSON_BYTES_MAX:,} bytes are taken."
+        return problem("too-large", 413, title)
+    return problem("refused", error.status_code, str(error))
+
+
+def not_found(request: HttpRequest, path: str = "") -> HttpResponse:
+    """Below /api/ even a mistyped address is answered in JSON."""
+    title = f"There is nothing at {request.path}. The operations are listed at /api/v1/docs."
+    return problem("not-found", 404, title)
+
+
+HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+    errors.CountersignError: of_refusal,
+    ValidationError: of_validation,
+    AuthenticationError: of_authentication,
+    HttpError: of_http_error,
+}

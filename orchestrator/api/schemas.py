@@ -1,0 +1,159 @@
+"""What the API takes and gives. Unknown fields and wrong types are refused, never guessed."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+]
+Slug = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Strict(Schema):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TraceIn(Strict):
+    tokens_in: int | None = Field(None, ge=0)
+    tokens_out: int | None = Field(None, ge=0)
+    cost_usd: float | None = Field(None, ge=0, description="left out when unknown, never zero")
+
+
+class ProposalIn(Strict):
+    """A suggested action. It is checked and evaluated before the answer; it runs only if accepted."""
+
+    agent: Name
+    action: Name = Field(description="what should be done, such as refund.create")
+    target: str = Field("", max_length=500, description="what it is done to, such as order/A-20931")
+    args: dict[str, Any] = Field(default_factory=dict)
+    workflow: Slug = "default"
+    agent_version: str = Field("", max_length=100)
+    model: str = Field("", max_length=200)
+    external_id: str = Field("", max_length=200, description="your own name for this proposal")
+    confidence: float | None = Field(
+        None, ge=0, le=1, description="left out or null: a person decides"
+    )
+    rationale: str = Field("", max_length=20_000)
+    context: dict[str, Any] = Field(
+        default_factory=dict, description="facts that rules may ask for"
+    )
+    tainted: list[Annotated[str, Field(max_length=500)]] = Field(
+        default_factory=list,
+        max_length=200,
+        description="JSON pointers to values that came from untrusted text",
+    )
+    trace: TraceIn | None = None
+
+
+class BrowseIn(Schema):
+    """Which proposals to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: str = ""
+    disposition: str = ""
+    agent: str = ""
+    action: str = ""
+    before: str = Field("", description="`next` of the page before")
+    limit: int = Field(50, ge=1, le=200)
+
+
+class WaitIn(Schema):
+    wait: float = Field(0, ge=0, description="seconds to wait for an outcome, at most 25")
+
+
+class SuggestedOut(Schema):
+    action: str
+    target: str
+    args: dict[str, Any]
+    digest: str
+
+
+class PolicyCheckOut(Schema):
+    name: str
+    version: int
+    effect: str
+    result: str
+    reason: str
+    explain: list[dict[str, Any]]
+
+
+class EvaluationPartOut(Schema):
+    evaluator: str
+    version: str
+    score: float | None
+
+
+class EvaluationOut(Schema):
+    score: float | None
+    band: str
+    policy_version: int
+    reasons: list[str]
+    parts: list[EvaluationPartOut]
+
+
+class ReviewItemOut(Schema):
+    id: str
+    kind: str
+    status: str
+    opened_because: list[str]
+    closed_because: str
+    approvals_needed: int
+    due_at: datetime
+
+
+class EffectOut(Schema):
+    id: str
+    status: str
+    executor: str
+    receipt: dict[str, Any] | None
+    error: dict[str, Any] | None
+    finished_at: datetime | None
+
+
+class ProposalOut(Schema):
+    id: str
+    external_id: str
+    run: str
+    workflow: str
+    agent: str
+    agent_version: str
+    model: str
+    status: str
+    disposition: str
+    requires_human: bool
+    confidence: float | None
+    created_at: datetime
+    proposal: SuggestedOut
+    policy_checks: list[PolicyCheckOut]
+    evaluation: EvaluationOut | None
+    review_item: ReviewItemOut | None
+    effect: EffectOut | None
+
+
+class ProposalLineOut(Schema):
+    id: str
+    external_id: str
+    agent: str
+    agent_version: str
+    action: str
+    target: str
+    status: str
+    disposition: str
+    created_at: datetime
+
+
+class ProposalPageOut(Schema):
+    proposals: list[ProposalLineOut]
+    next: str | None = Field(
+        description="pass it as `before` to get the next page; null at the end"
+    )
+
+
+class ProblemOut(Schema):
+    type: str
+    title: str
+    status: int

@@ -1,0 +1,11 @@
+"""The web application under ASGI: Django today, and the place to mount other ASGI applications (MCP) beside it."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+# Each request runs on a thread of its own; without a pool each would open its own connection.
+os.environ.setdefault("DATABASE_POOL_MAX", "16")
+
+from django.core.asgi import get_asgi_application
+
+application = get_asgi_application()

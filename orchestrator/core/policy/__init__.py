@@ -1,0 +1,1 @@
+"""What may happen: guardrails, evaluation bands, roles. Pure decisions over values."""

@@ -1,0 +1,76 @@
+"""From scores and checks to one disposition, with its reasons.
+
+Precedence, published and tested: an error holds; block beats hold beats two_person beats the band;
+flag only records. A score that is missing or is not a finite number escalates.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.policy.guardrails import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """accept above the upper line, escalate at or below the lower one, revise in between."""
+
+    accept_above: float
+    escalate_at_or_below: float
+
+    def of(self, score: Any) -> str:
+        if (
+            isinstance(score, bool)
+            or not isinstance(score, int | float)
+            or not math.isfinite(score)
+        ):
+            return "escalate"
+        if score > self.accept_above:
+            return "accept"
+        if score > self.escalate_at_or_below:
+            return "revise"
+        return "escalate"
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    verdict: str
+    band: str
+    reasons: tuple[str, ...]
+    approvals_needed: int
+
+
+def dispose(score: Any, bands: Bands, checks: Sequence[Check]) -> Disposition:
+    """The one place where a machine's yes or no is made."""
+    band = bands.of(score)
+    enforced = [check for check in checks if check.enforced and check.result != "pass"]
+    errors = [check for check in enforced if check.result == "error"]
+    failed = {
+        effect: [c for c in enforced if c.effect == effect and c.result == "fail"]
+        for effect in ("block", "hold", "two_person")
+    }
+    if failed["block"]:
+        return Disposition("block", band, _reasons(failed["block"]), 0)
+    holding = [*errors, *failed["hold"], *failed["two_person"]]
+    if holding:
+        two = any(check.effect == "two_person" for check in holding)
+        return Disposition("hold", band, _reasons(holding), 2 if two else 1)
+    needed = 1 if band == "escalate" else 0
+    return Disposition(band, band, (_band_reason(score, band, bands),), needed)
+
+
+def _reasons(checks: Sequence[Check]) -> tuple[str, ...]:
+    return tuple(f"{check.rule}: {check.reason}" for check in checks)
+
+
+def _band_reason(score: Any, band: str, bands: Bands) -> str:
+    if band == "accept":
+        return f"score {score} is over {bands.accept_above}"
+    if band == "revise":
+        return (
+            f"score {score} is over {bands.escalate_at_or_below} but not over {bands.accept_above}"
+        )
+    if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):
+        return f"score {score} is not over {bands.escalate_at_or_below}"
+    return "no usable score was given"

@@ -1,0 +1,32 @@
+"""Who may do what: one literal table. Pages, API and actions all ask it; nothing else grants anything."""
+
+REVIEWER = "reviewer"
+ADMIN = "admin"
+MANAGER = "manager"
+
+CAPABILITIES: dict[str, frozenset[str]] = {
+    REVIEWER: frozenset({"queue.view", "queue.decide", "proposals.view"}),
+    ADMIN: frozenset(
+        {"queue.view", "queue.decide", "proposals.view", "audit.view", "rules.edit", "tokens.issue"}
+    ),
+    MANAGER: frozenset({"queue.view", "proposals.view", "audit.view"}),
+}
+ROLES = tuple(CAPABILITIES)
+
+SCOPES: dict[str, str] = {
+    "propose": "submit proposals and read what became of its own",
+    "runs": "start and read orchestrated runs",
+    "events": "send typed events to the router",
+    "read": "read everything the API shows",
+    "review": "decide review items as the person it belongs to",
+    "admin": "change rules, contracts, agents and thresholds",
+}
+
+
+def capabilities_of(roles: frozenset[str]) -> frozenset[str]:
+    return frozenset().union(*(CAPABILITIES.get(role, frozenset()) for role in roles))
+
+
+def roles_with(capability: str) -> list[str]:
+    """For the sentence that tells a person whom to ask."""
+    return [role for role, capabilities in CAPABILITIES.items() if capability in capabilities]

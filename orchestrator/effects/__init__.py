@@ -1,0 +1,1 @@
+"""Effects: how an accepted proposal reaches the world."""

@@ -1,0 +1,1 @@
+"""The engine: moves runs, claims and executes commands, sweeps up after crashes."""

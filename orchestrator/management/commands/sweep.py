@@ -1,0 +1,39 @@
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, close_old_connections
+
+from orchestrator.engine.sweep import sweep
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Ring lost commands again, end leases of dead workers, expire deadlines; every second."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="sweep once and exit")
+
+    def handle(self, *, once: bool, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        while True:
+            self._sweep()
+            if once or stop.wait(settings.SWEEP_INTERVAL_MS / 1000):
+                return
+
+    def _sweep(self) -> None:
+        """A database that is away must not end the sweeper: it is what heals the rest."""
+        try:
+            close_old_connections()
+            swept = sweep()
+        except DatabaseError as error:
+            logger.warning("could not sweep, trying again: %s", error)
+            return
+        if swept.leases or swept.expired:
+            logger.info("ended %d leases, expired %d items", swept.leases, swept.expired)

@@ -1,0 +1,41 @@
+"""Tables, constraints and querysets. Rows change only through `actions/` and `engine/`."""
+
+from orchestrator.models.audit import AuditEntry
+from orchestrator.models.effects import Effect, LedgerEntry
+from orchestrator.models.journal import Command, Event
+from orchestrator.models.proposals import (
+    Disposition,
+    Evaluation,
+    EvaluationPolicy,
+    PolicyCheck,
+    Proposal,
+    Snapshot,
+)
+from orchestrator.models.reviews import Decision, ReviewItem
+from orchestrator.models.rules import Rule, RuleVersion
+from orchestrator.models.runs import Run
+from orchestrator.models.tokens import ApiToken, IdempotencyRecord
+from orchestrator.models.workflows import Workflow, WorkflowVersion
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "Command",
+    "Decision",
+    "Disposition",
+    "Effect",
+    "Evaluation",
+    "EvaluationPolicy",
+    "Event",
+    "IdempotencyRecord",
+    "LedgerEntry",
+    "PolicyCheck",
+    "Proposal",
+    "ReviewItem",
+    "Rule",
+    "RuleVersion",
+    "Run",
+    "Snapshot",
+    "Workflow",
+    "WorkflowVersion",
+]

@@ -1,0 +1,279 @@
+"""Every setting of Countersign, read from the environment or from `.env`.
+
+`docs/configuration.md` lists the same names for people who run it; a test keeps the two equal.
+A value that cannot work stops the start with a sentence that says what to do.
+"""
+
+import hashlib
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+from orchestrator.embedded import locations
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def _text(name: str, default: str) -> str:
+    return str(env.str(name, default=default)).strip()
+
+
+def _flag(name: str, default: bool) -> bool:
+    value = _text(name, "1" if default else "0").lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off", ""}:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off. Set it to 1 or 0.")
+
+
+def _number(name: str, default: int, *, low: int, high: int) -> int:
+    value = _text(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ImproperlyConfigured(f"{name}={value!r} must be a whole number from {low} to {high}.")
+    return number
+
+
+def _share(name: str, default: float) -> float:
+    value = _text(name, str(default))
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise ImproperlyConfigured(f"{name}={value!r} must be a number from 0 to 1, such as 0.01.")
+    return share
+
+
+def _names(name: str, default: str) -> list[str]:
+    return [part.strip() for part in _text(name, default).split(",") if part.strip()]
+
+
+def _url(name: str, default: str, schemes: set[str]) -> str:
+    value = _text(name, default)
+    if urlsplit(value).scheme not in schemes:
+        wanted = ", ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise ImproperlyConfigured(
+            f"{name} must start with {wanted}. It is {_without_password(value)!r}."
+        )
+    return value
+
+
+def _without_password(url: str) -> str:
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url
+
+
+def _secret_key(path: Path) -> str:
+    """The key kept beside the data, made at the first start, readable by its owner alone."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"SECRET_KEY is not set and {path} cannot be written ({error.strerror}). "
+            "Set SECRET_KEY, or VAR_DIR to a folder that can be written."
+        ) from error
+    return path.read_text().strip()
+
+
+# Where and how -------------------------------------------------------------------------------
+
+VAR_DIR = Path(_text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+HOST = _text("HOST", "127.0.0.1")
+PORT = _number("PORT", 8000, low=1, high=65535)
+BASE_URL = _url("BASE_URL", f"http://{HOST}:{PORT}", {"http", "https"}).rstrip("/")
+DEBUG = _flag("DEBUG", False)
+DEMO = _flag("DEMO", True)
+SECRET_KEY = _text("SECRET_KEY", "") or _secret_key(VAR_DIR / "secret-key")
+ALLOWED_HOSTS = _names(
+    "ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{urlsplit(BASE_URL).hostname or ''}"
+)
+LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+WEB_PROXY_TRUSTED = _flag("WEB_PROXY_TRUSTED", False)
+
+# PostgreSQL is the truth, Redis or Valkey the doorbell. Without these two addresses `manage.py up`
+# runs both itself, from wheels, under VAR_DIR.
+
+DATABASE_URL = _url("DATABASE_URL", locations.database_url(VAR_DIR), {"postgres", "postgresql"})
+REDIS_URL = _url("REDIS_URL", locations.redis_url(VAR_DIR), {"redis", "rediss", "unix"})
+DATABASE_IS_EMBEDDED = not _text("DATABASE_URL", "")
+REDIS_IS_EMBEDDED = not _text("REDIS_URL", "")
+DATABASE_POOL_MAX = _number("DATABASE_POOL_MAX", 0, low=0, high=500)  # asgi.py says 16
+DATABASE_STATEMENT_TIMEOUT_S = _number("DATABASE_STATEMENT_TIMEOUT_S", 30, low=1, high=3600)
+DATABASE_LOCK_TIMEOUT_S = _number("DATABASE_LOCK_TIMEOUT_S", 5, low=1, high=600)
+
+_database = env.db_url_config(DATABASE_URL)
+_database["CONN_HEALTH_CHECKS"] = True
+_database["OPTIONS"] = {
+    **_database.get("OPTIONS", {}),
+    "options": (
+        f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_S}s"
+        f" -c lock_timeout={DATABASE_LOCK_TIMEOUT_S}s"
+        " -c idle_in_transaction_session_timeout=60s"
+    ),
+}
+if DATABASE_POOL_MAX:
+    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_MAX, "timeout": 10}
+DATABASES = {"default": _database}
+
+# Queues: one RQ queue per worker process (a worker on two queues can lose jobs in a crash).
+
+QUEUES = ("effects",)
+RQ_QUEUES = {name: {"URL": REDIS_URL, "DEFAULT_RESULT_TTL": 0} for name in QUEUES}
+WORKERS_PER_QUEUE = _number("WORKERS_PER_QUEUE", 2, low=1, high=64)
+COMMAND_LEASE_S = _number("COMMAND_LEASE_S", 60, low=2, high=86_400)
+COMMAND_CRASHES_MAX = _number("COMMAND_CRASHES_MAX", 3, low=1, high=100)
+COMMANDS_PER_SHIFT = _number("COMMANDS_PER_SHIFT", 100, low=1, high=10_000)
+QUEUE_PENDING_MAX = _number("QUEUE_PENDING_MAX", 10_000, low=1, high=10_000_000)
+SWEEP_INTERVAL_MS = _number("SWEEP_INTERVAL_MS", 1_000, low=50, high=60_000)
+SWEEP_BATCH = _number("SWEEP_BATCH", 500, low=1, high=10_000)
+RING_AGAIN_AFTER_S = _number("RING_AGAIN_AFTER_S", 5, low=1, high=3600)
+
+# The gate for outside data. Deeper or larger values could be stored but never read back.
+
+JSON_BYTES_MAX = _number("JSON_BYTES_MAX", 1_000_000, low=1_000, high=50_000_000)
+JSON_DEPTH_MAX = _number("JSON_DEPTH_MAX", 64, low=4, high=200)
+JSON_NODES_MAX = _number("JSON_NODES_MAX", 20_000, low=100, high=1_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_BYTES_MAX
+
+# Policy defaults; thresholds themselves are versioned rows, these seed version 1.
+
+ACCEPT_ABOVE = _share("ACCEPT_ABOVE", 0.9)
+ESCALATE_AT_OR_BELOW = _share("ESCALATE_AT_OR_BELOW", 0.6)
+REVIEW_DUE_HOURS = _number("REVIEW_DUE_HOURS", 24, low=1, high=8_760)
+REVISION_DUE_HOURS = _number("REVISION_DUE_HOURS", 24, low=1, high=8_760)
+IDEMPOTENCY_KEEP_HOURS = _number("IDEMPOTENCY_KEEP_HOURS", 48, low=24, high=8_760)
+WORKFLOWS_MAX = _number("WORKFLOWS_MAX", 1_000, low=1, high=1_000_000)
+PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
+API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
+
+if ESCALATE_AT_OR_BELOW >= ACCEPT_ABOVE:
+    raise ImproperlyConfigured(
+        f"ESCALATE_AT_OR_BELOW={ESCALATE_AT_OR_BELOW} must be lower than "
+        f"ACCEPT_ABOVE={ACCEPT_ABOVE}; between the two lies the revise band."
+    )
+
+# Django --------------------------------------------------------------------------------------
+# No django.contrib.admin: people change things only through actions, which audit them.
+# No django_rq app: it would add RQ pages and a worker command that unpickles what it is handed.
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "orchestrator",
+    "review",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "orchestrator.static_files.StaticFilesMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "review.middleware.ReaderTimeZoneMiddleware",
+]
+ROOT_URLCONF = "orchestrator.urls"
+ASGI_APPLICATION = "orchestrator.asgi.application"
+WSGI_APPLICATION = "orchestrator.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "review.context.page",
+            ],
+            "builtins": ["review.templatetags.countersign"],
+        },
+    }
+]
+FORM_RENDERER = "review.forms.Renderer"
+
+# Cookies ignore ports, so two embedded instances on one machine would log each other out.
+_cookie = (
+    "_" + hashlib.sha256(str(VAR_DIR).encode()).hexdigest()[:8] if DATABASE_IS_EMBEDDED else ""
+)
+SESSION_COOKIE_NAME = f"countersign_session{_cookie}"
+CSRF_COOKIE_NAME = f"countersign_csrf{_cookie}"
+SESSION_COOKIE_AGE = _number("SESSION_HOURS", 12, low=1, high=8_760) * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = _names("CSRF_TRUSTED_ORIGINS", BASE_URL)
+CSRF_FAILURE_VIEW = "review.views.errors.csrf_failure"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "connect-src": [CSP.SELF],
+    "font-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = 31_536_000 if BASE_URL.startswith("https://") else 0
+if WEB_PROXY_TRUSTED:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # RQ writes three lines for every ring of the bell.
+    "loggers": {"rq": {"level": "WARNING"}},
+}
