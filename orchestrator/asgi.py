@@ -8,4 +8,6 @@ os.environ.setdefault("DATABASE_POOL_MAX", "16")
 
 from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+from orchestrator.api.body_limit import BodyLimit
+
+application = BodyLimit(get_asgi_application())

@@ -7,6 +7,7 @@ or double work: scheduling, retries, callbacks, more than one queue a worker, re
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import django_rq
@@ -108,15 +109,19 @@ def ring(queue: str, commands: Iterable[int]) -> None:
 
 def is_answering() -> bool:
     try:
-        return bool(django_rq.get_connection(settings.QUEUES[0]).ping())
+        return bool(_queue(settings.QUEUES[0]).connection.ping())
     except (RedisError, OSError):
         return False
 
 
 def _queue(name: str) -> Any:
+    return _open(name, settings.RQ_QUEUES[name]["URL"])
+
+
+@lru_cache
+def _open(name: str, url: str) -> Any:
+    """One client a process: it keeps its connections, and makes new ones after a fork."""
+    del url  # part of the key only
     return django_rq.get_queue(
-        name,
-        commit_mode="auto",
-        job_class=DoorbellJob,
-        serializer=JSONSerializer,
+        name, commit_mode="auto", job_class=DoorbellJob, serializer=JSONSerializer
     )

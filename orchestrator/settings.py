@@ -127,6 +127,8 @@ _database["OPTIONS"] = {
         " -c idle_in_transaction_session_timeout=60s"
     ),
 }
+# A pool keeps connections itself; without one, a worker keeps its own between two shifts.
+_database["CONN_MAX_AGE"] = 0 if DATABASE_POOL_MAX else 60
 if DATABASE_POOL_MAX:
     _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_MAX, "timeout": 10}
 DATABASES = {"default": _database}

@@ -26,9 +26,12 @@ STATUS: dict[type[errors.CountersignError], int] = {
 }
 
 
+def body(code: str, status: int, title: str, **more: Any) -> dict[str, Any]:
+    return {"type": f"urn:countersign:problem:{code}", "title": title, "status": status, **more}
+
+
 def problem(code: str, status: int, title: str, **more: Any) -> HttpResponse:
-    body = {"type": f"urn:countersign:problem:{code}", "title": title, "status": status, **more}
-    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+    return JsonResponse(body(code, status, title, **more), status=status, content_type=CONTENT_TYPE)
 
 
 def of_refusal(request: HttpRequest, error: errors.CountersignError) -> HttpResponse:
@@ -63,10 +66,15 @@ def of_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     """What the body parser raised arrives as the cause of the framework's own error."""
     if isinstance(error.__cause__, errors.CountersignError):
         return of_refusal(request, error.__cause__)
-    if isinstance(error.__cause__, RequestDataTooBig):
-        title = f"The body is too large; at most {settings.JSON_BYTES_MAX:,} bytes are taken."
-        return problem("too-large", 413, title)
     return problem("refused", error.status_code, str(error))
+
+
+def of_size(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return problem("too-large", 413, too_large())
+
+
+def too_large() -> str:
+    return f"The body is too large and was not stored; at most {settings.JSON_BYTES_MAX:,} bytes are taken."
 
 
 def not_found(request: HttpRequest, path: str = "") -> HttpResponse:
@@ -80,4 +88,5 @@ HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     ValidationError: of_validation,
     AuthenticationError: of_authentication,
     HttpError: of_http_error,
+    RequestDataTooBig: of_size,
 }

@@ -16,9 +16,9 @@ from orchestrator.models import Command
 _CLAIM = """
     UPDATE orchestrator_command
        SET status = 'running', token = token + 1, tries = tries + 1, worker = %(worker)s,
-           lease_until = now() + make_interval(secs => %(lease_s)s)
+           lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s)
      WHERE id = (SELECT id FROM orchestrator_command
-                  WHERE queue = %(queue)s AND status = 'pending' AND not_before <= now()
+                  WHERE queue = %(queue)s AND status = 'pending' AND not_before <= statement_timestamp()
                   ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, run_id, kind, payload, token, tries
 """

@@ -5,7 +5,7 @@ import os
 import socket
 from typing import Any
 
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from orchestrator.core import events as ev
@@ -28,7 +28,6 @@ WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 def work_shift(command: int, *, at_most: int) -> int:
     """Drain the queue that `command` belongs to; says how many commands were run."""
-    close_old_connections()
     queue = Command.objects.filter(pk=command).values_list("queue", flat=True).first()
     if queue is None:
         return 0

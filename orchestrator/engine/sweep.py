@@ -37,7 +37,7 @@ _END_LEASES = """
     UPDATE orchestrator_command
        SET status = 'pending', crashes = crashes + 1, lease_until = NULL, rung_at = to_timestamp(0)
      WHERE id IN (SELECT id FROM orchestrator_command
-                   WHERE status = 'running' AND lease_until < now()
+                   WHERE status = 'running' AND lease_until < statement_timestamp()
                    ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED)
     RETURNING id, crashes
 """

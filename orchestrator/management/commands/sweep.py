@@ -22,15 +22,14 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        while True:
+        self._sweep()
+        while not once and not stop.wait(settings.SWEEP_INTERVAL_MS / 1000):
+            close_old_connections()
             self._sweep()
-            if once or stop.wait(settings.SWEEP_INTERVAL_MS / 1000):
-                return
 
     def _sweep(self) -> None:
         """A database that is away must not end the sweeper: it is what heals the rest."""
         try:
-            close_old_connections()
             swept = sweep()
         except DatabaseError as error:
             logger.warning("could not sweep, trying again: %s", error)

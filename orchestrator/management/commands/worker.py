@@ -2,6 +2,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections
 
 from orchestrator.jobs import run_command
 from orchestrator.queue import DoorbellWorker
@@ -14,4 +15,10 @@ class Command(BaseCommand):
         parser.add_argument("--queue", required=True, choices=settings.QUEUES)
 
     def handle(self, *, queue: str, **options: Any) -> None:
-        DoorbellWorker(queue, run_command).work(logging_level="WARNING")
+        DoorbellWorker(queue, _shift).work(logging_level="WARNING")
+
+
+def _shift(command: int) -> None:
+    """A connection that broke since the last shift is replaced, not tried."""
+    close_old_connections()
+    run_command(command)

@@ -1,0 +1,137 @@
+"""One cast for all tests, and one check after each of them: the log is the truth."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+
+from orchestrator import journal
+from orchestrator.actions import proposals, rules, tokens, users
+from orchestrator.actions.actor import Actor
+from orchestrator.core import state
+from orchestrator.core.codec import canonical
+from orchestrator.models import ApiToken, Proposal, Run
+
+PASSWORD = "correct horse battery staple"
+SYSTEM = Actor(None)
+
+
+def pytest_configure() -> None:
+    # The real hasher takes a third of a second, on purpose; tests make thousands of people.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _collected_static() -> None:
+    """Pages are tested with the hashed file names that people get."""
+    call_command("collectstatic", verbosity=0, interactive=False)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Rita and Rolf review, Ada administers, Max manages; `agents` owns the token that proposes."""
+
+    rita: User
+    rolf: User
+    ada: User
+    max: User
+    agents: User
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    def person(name: str, role: str | None) -> User:
+        return users.create(SYSTEM, username=name, password=PASSWORD if role else None, role=role)
+
+    return Cast(
+        rita=person("rita", "reviewer"),
+        rolf=person("rolf", "reviewer"),
+        ada=person("ada", "admin"),
+        max=person("max", "manager"),
+        agents=person("agents", None),
+    )
+
+
+@pytest.fixture
+def token(cast: Cast) -> Callable[..., str]:
+    """The text of a new token with these scopes."""
+
+    def issue(*scopes: str, owner: User | None = None, **options: Any) -> str:
+        owner = owner or cast.agents
+        return tokens.issue(SYSTEM, owner=owner, name=scopes[0], scopes=scopes, **options)
+
+    return issue
+
+
+@pytest.fixture
+def agent(cast: Cast, token: Callable[..., str]) -> Actor:
+    found = tokens.find(token("propose"))
+    assert isinstance(found, ApiToken)
+    return Actor(cast.agents, found)
+
+
+@pytest.fixture
+def rule(cast: Cast) -> Callable[..., None]:
+    """An active rule; by default refunds over 500.00 are held."""
+
+    def activate(**changes: Any) -> None:
+        wording = {
+            "slug": "refund-limit",
+            "title": "Refunds over the limit need a person",
+            "effect": "hold",
+            "condition": "proposal.args.amount_minor <= 50000",
+            "message": "the amount {proposal.args.amount_minor} is over 50000",
+            "applies_to": {"actions": ["refund.create"]},
+        } | changes
+        rules.activate(Actor(cast.ada), rules.draft(Actor(cast.ada), **wording))
+
+    return activate
+
+
+@pytest.fixture
+def propose(agent: Actor) -> Callable[..., Proposal]:
+    """A refund of 1840.00 with high confidence, unless told otherwise."""
+
+    def submit(**changes: Any) -> Proposal:
+        values = {
+            "agent": "refund-agent",
+            "action": "refund.create",
+            "target": "order/A-20931",
+            "args": {"amount_minor": 184_000, "currency": "EUR"},
+            "confidence": 0.95,
+        } | changes
+        return proposals.submit(agent, proposals.Suggestion(**values))
+
+    return submit
+
+
+@pytest.fixture
+def sign_in() -> Callable[..., Client]:
+    def as_user(user: User, **options: Any) -> Client:
+        client = Client(**options)
+        client.force_login(user)
+        return client
+
+    return as_user
+
+
+@pytest.fixture(autouse=True)
+def _log_is_truth(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test that used the database: each run's state is the fold of its chained events."""
+    uses_database = {"db", "transactional_db", "cast"} & set(request.fixturenames)
+    if uses_database:
+        request.getfixturevalue("db")
+    yield
+    if not uses_database or request.node.get_closest_marker("broken_log"):
+        return
+    for run in Run.objects.all():
+        folded = canonical(state.to_json(journal.replay(run.pk)))
+        assert folded == run.state, f"{run.pk}: the log says {folded}"
+        assert journal.first_broken(run.pk) is None
+        for key, proposal in run.canonical_state.proposals.items():
+            assert Proposal.objects.get(pk=key).status == proposal.status

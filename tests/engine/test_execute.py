@@ -1,0 +1,185 @@
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from orchestrator.core.errors import EffectRefused, EffectUnavailable
+from orchestrator.effects import registry
+from orchestrator.effects.base import EffectCall
+from orchestrator.effects.ledger import Ledger
+from orchestrator.engine import claim, execute
+from orchestrator.jobs import run_command
+from orchestrator.models import Command, Effect, Event, LedgerEntry, Proposal
+
+Propose = Callable[..., Proposal]
+
+
+class Target:
+    """A target at the seam to other people's systems: does what it is told, and counts."""
+
+    def __init__(self) -> None:
+        self.calls: list[EffectCall] = []
+        self.failures: list[Exception] = []
+
+    def call(self, call: EffectCall) -> dict[str, Any]:
+        self.calls.append(call)
+        if self.failures:
+            raise self.failures.pop(0)
+        return Ledger().call(call)
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    stand_in, own = Target(), registry.EXECUTORS[registry.DEFAULT]
+    registry.EXECUTORS[registry.DEFAULT] = stand_in
+    yield stand_in
+    registry.EXECUTORS[registry.DEFAULT] = own
+
+
+def claimed() -> claim.Claimed:
+    found = claim.claim("effects", worker="test")
+    assert found is not None
+    return found
+
+
+def test_a_shift_drains_the_queue(
+    propose: Propose, django_capture_on_commit_callbacks: Any
+) -> None:
+    made = [propose() for _ in range(5)]
+    run_command(Command.objects.first().pk)  # type: ignore[union-attr]
+    for proposal in made:
+        proposal.refresh_from_db()
+        effect = proposal.effect
+        assert (proposal.status, effect.status) == ("executed", "done")
+        entry = LedgerEntry.objects.get(key=effect.idempotency_key)
+        assert effect.receipt["entry"] == entry.pk
+        assert effect.receipt["payload"] == proposal.digest
+        assert proposal.run.status in {"running", "completed"}
+    assert set(Command.objects.values_list("status", flat=True)) == {"done"}
+    assert LedgerEntry.objects.count() == 5
+
+
+def test_a_bell_for_nothing_is_harmless(db: None) -> None:
+    run_command(10**12)
+
+
+def test_what_runs_is_the_stored_payload(propose: Propose, target: Target) -> None:
+    proposal = propose(args={"amount_minor": 1, "ünïcode": ["é", {"deep": None}]})
+    execute.run(claimed())
+    (call,) = target.calls
+    assert (call.action, call.target, call.args) == (
+        proposal.action,
+        proposal.target,
+        proposal.args,
+    )
+    assert call.payload == proposal.payload
+
+
+def test_a_lost_lease_changes_nothing(propose: Propose) -> None:
+    proposal = propose()
+    slow = claimed()
+    Command.objects.update(status="pending", lease_until=None)
+    fast = claimed()
+    assert fast.token == slow.token + 1
+    execute.run(slow)
+    assert Proposal.objects.get().status == "accepted"
+    execute.run(fast)
+    execute.run(slow)
+    assert Proposal.objects.get(pk=proposal.pk).status == "executed"
+    kinds = list(Event.objects.values_list("kind", flat=True))
+    assert kinds.count("effect_started") == kinds.count("effect_succeeded") == 1
+
+
+def test_a_worker_that_wakes_after_its_lease_cannot_record(
+    propose: Propose, target: Target
+) -> None:
+    """It called the target, then slept; meanwhile the command was taken over and finished."""
+    propose()
+    slow = claimed()
+
+    class Overtaken(Target):
+        def call(self, call: EffectCall) -> dict[str, Any]:
+            Command.objects.update(status="pending", lease_until=None)
+            registry.EXECUTORS[registry.DEFAULT] = target
+            execute.run(claimed())
+            return {"target": "late"}
+
+    registry.EXECUTORS[registry.DEFAULT] = Overtaken()
+    execute.run(slow)
+    assert Effect.objects.get().receipt["target"] == "ledger"
+    assert Event.objects.filter(kind="effect_succeeded").count() == 1
+
+
+def test_an_unreachable_target_is_tried_again_with_the_same_key(
+    propose: Propose, target: Target
+) -> None:
+    propose()
+    target.failures = [EffectUnavailable("no answer"), EffectUnavailable("no answer")]
+    for _ in range(3):
+        Command.objects.update(not_before="2020-01-01T00:00:00Z")
+        execute.run(claimed())
+    assert len({call.key for call in target.calls}) == 1
+    assert len(target.calls) == 3
+    assert Proposal.objects.get().status == "executed"
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_waiting_between_tries_grows(propose: Propose, target: Target) -> None:
+    propose()
+    target.failures = [EffectUnavailable("no answer")]
+    execute.run(claimed())
+    command = Command.objects.get()
+    assert command.status == "pending"
+    assert command.error["retryable"] is True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT not_before > now() FROM orchestrator_command")
+        assert cursor.fetchone() == (True,)
+    assert claim.claim("effects", worker="test") is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries", "code"),
+    [
+        (EffectRefused("unknown order"), 1, "effect-refused"),
+        (ZeroDivisionError("a bug"), 1, "effect-failed"),
+        (EffectUnavailable("no answer"), execute.EFFECT_TRIES_MAX, "effect-unavailable"),
+    ],
+    ids=["refused", "crashed", "unreachable for good"],
+)
+def test_a_failure_is_recorded_with_its_reason(
+    propose: Propose, target: Target, failure: Exception, tries: int, code: str
+) -> None:
+    propose()
+    target.failures = [failure] * tries
+    for _ in range(tries):
+        Command.objects.update(not_before="2020-01-01T00:00:00Z")
+        execute.run(claimed())
+    effect = Effect.objects.get()
+    assert (effect.status, effect.error["code"], effect.error["tries"]) == ("failed", code, tries)
+    assert str(failure.args[0]) in effect.error["reason"]
+    assert Proposal.objects.get().status == "failed"
+    assert Command.objects.get().status == "failed"
+
+
+def test_a_payload_that_was_changed_behind_our_back_never_runs(
+    propose: Propose, target: Target
+) -> None:
+    propose()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE orchestrator_proposal DISABLE TRIGGER payload_is_immutable")
+        cursor.execute("UPDATE orchestrator_proposal SET payload = replace(payload, '184000', '9')")
+    execute.run(claimed())
+    assert target.calls == []
+    assert Effect.objects.get().status == "failed"
+    assert Proposal.objects.get().status == "failed"
+
+
+def test_the_ledger_refuses_one_key_for_two_payloads(db: None) -> None:
+    def call(payload: str) -> dict[str, Any]:
+        return Ledger().call(EffectCall(key="k", action="a", target="t", args={}, payload=payload))
+
+    assert call("{}") == call("{}")
+    with pytest.raises(EffectRefused, match="another payload"):
+        call('{"a":1}')

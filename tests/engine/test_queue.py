@@ -1,0 +1,127 @@
+"""The doorbell against a real Valkey: what it takes, and above all what it refuses."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import django_rq
+import pytest
+from django.conf import settings
+from redis import Redis
+from rq import Queue
+from rq.serializers import DefaultSerializer, JSONSerializer
+
+from orchestrator import queue
+from orchestrator.core.errors import CountersignError
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    connection = django_rq.get_connection("effects")
+    connection.flushdb()
+    yield connection
+    connection.flushdb()
+    connection.close()
+
+
+@pytest.fixture
+def work(redis: Redis) -> Callable[[], list[int]]:
+    """Run the worker until the queue is empty; the ids it was rung for."""
+
+    def until_empty() -> list[int]:
+        heard: list[int] = []
+        queue.DoorbellWorker("effects", heard.append).work(burst=True, logging_level="ERROR")
+        return heard
+
+    return until_empty
+
+
+def test_a_ring_arrives(work: Callable[[], list[int]]) -> None:
+    queue.ring("effects", [17, 18])
+    assert work() == [17, 18]
+
+
+def test_nothing_is_left_behind(redis: Redis, work: Callable[[], list[int]]) -> None:
+    queue.ring("effects", [17])
+    work()
+    assert redis.keys("rq:job:*") == []
+
+
+def test_a_batch_rings_a_bounded_number_of_times(work: Callable[[], list[int]]) -> None:
+    queue.ring("effects", range(10_000))
+    assert len(work()) == queue.RINGS_MAX
+
+
+def put(redis: Redis, func: str, *args: Any, serializer: Any = JSONSerializer, **more: Any) -> None:
+    Queue("effects", connection=redis, serializer=serializer).enqueue_call(func, args=args, **more)
+
+
+@pytest.mark.parametrize(
+    ("func", "args"),
+    [
+        ("os.system", ("touch /tmp/countersign-was-here",)),
+        ("orchestrator.jobs.run_command", ("17",)),
+        ("orchestrator.jobs.run_command", (17, 18)),
+        ("orchestrator.jobs.run_command", (True,)),
+        ("orchestrator.jobs.run_command", ()),
+        ("orchestrator.jobs.settings", (1,)),
+    ],
+)
+def test_it_refuses_any_other_job(
+    redis: Redis,
+    work: Callable[[], list[int]],
+    func: str,
+    args: tuple[Any, ...],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    put(redis, func, *args)
+    assert work() == []
+    assert "was refused" in caplog.text
+
+
+class Bomb:
+    exploded = False
+
+    def __reduce__(self) -> Any:
+        return (setattr, (Bomb, "exploded", True))
+
+
+def test_pickle_is_refused_and_never_loaded(redis: Redis, work: Callable[[], list[int]]) -> None:
+    put(redis, "orchestrator.jobs.run_command", Bomb(), serializer=DefaultSerializer)
+    assert work() == []
+    assert not Bomb.exploded
+    pickle.loads(pickle.dumps(Bomb()))  # noqa: S301  (this is the proof that it would explode)
+    assert Bomb.exploded, "the bomb itself works, so the test above means something"
+
+
+def test_callbacks_and_webhooks_in_redis_are_not_believed(
+    redis: Redis, work: Callable[[], list[int]]
+) -> None:
+    queue.ring("effects", [17])
+    (key,) = redis.keys("rq:job:*")
+    redis.hset(key, "success_callback_name", "tests.engine.test_queue.explode")
+    redis.hset(key, "failure_callback_name", "tests.engine.test_queue.explode")
+    redis.hset(key, "webhooks", '[{"url": "http://127.0.0.1:9/", "job_status": "finished"}]')
+    assert work() == [17]
+    assert EXPLODED == []
+
+
+EXPLODED: list[int] = []
+
+
+def explode(*_: Any) -> None:
+    EXPLODED.append(1)
+
+
+def test_a_dead_doorbell_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = {"effects": {"URL": "redis://127.0.0.1:1/0", "DEFAULT_RESULT_TTL": 0}}
+    monkeypatch.setattr(settings, "RQ_QUEUES", nowhere)
+    queue.ring("effects", [1])
+    assert "out of order" in caplog.text
+    assert not queue.is_answering()
+
+
+def test_refusals_are_not_our_own_errors() -> None:
+    assert not issubclass(queue.JobRefused, CountersignError)
