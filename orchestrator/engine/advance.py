@@ -47,7 +47,8 @@ def advance(steps: Sequence[Step]) -> None:
     3. Append events, store states, project proposal statuses, store commands.
     4. Ring the workers after the commit; if that is lost, the sweeper rings.
     """
-    with transaction.atomic():
+    # No savepoint: a refused event undoes whatever its caller did, too.
+    with transaction.atomic(savepoint=False):
         moving, at = _lock({step.run for step in steps})
         entries: list[Event] = []
         commands: list[Command] = []

@@ -14,7 +14,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from orchestrator.core.codec import Json
+from orchestrator.core.codec import Json, canonical
 from orchestrator.core.errors import RuleInvalid
 
 EFFECTS = ("block", "hold", "two_person", "flag")
@@ -148,7 +148,8 @@ def _fill(message: str, inputs: Mapping[str, Any]) -> str:
 
     def value_of(match: re.Match[str]) -> str:
         try:
-            return str(_look_up(match.group(1), inputs))[:VALUE_SHOWN_MAX]
+            value = _look_up(match.group(1), inputs)
+            return (value if isinstance(value, str) else canonical(value))[:VALUE_SHOWN_MAX]
         except LookupError:
             return "(missing)"
 

@@ -1,0 +1,56 @@
+"""`make bench`: measure, print a table, write var/bench.json. Never a test: it judges nothing.
+
+Machines are shared and noisy. Trust ratios (both sides measured in the same run), CPU time, query
+counts and transactions; a single wall time says little.
+"""
+
+import json
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from orchestrator.embedded.servers import EmbeddedServers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    folder = ROOT / "var" / "bench"
+    os.environ["VAR_DIR"] = str(folder)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "orchestrator.settings"
+    given = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
+    servers: AbstractContextManager[object] = nullcontext() if given else EmbeddedServers(folder)
+    with servers:
+        figures = measure_all()
+    target = ROOT / "var" / "bench.json"
+    target.write_text(json.dumps(figures, indent=2) + "\n")
+    print_table(figures)
+    print(f"\nwritten to {target}")
+    return 0
+
+
+def measure_all() -> dict[str, float]:
+    """Django is set up only now, when the servers' addresses are known."""
+    import django
+
+    django.setup()
+    from tests.bench import measures
+
+    with measures.fresh_database():
+        figures: dict[str, float] = {}
+        for measure in measures.ALL:
+            print(f"measuring {measure.__name__} ...", flush=True)
+            figures |= measure()
+    return figures
+
+
+def print_table(figures: dict[str, float]) -> None:
+    width = max(map(len, figures))
+    print()
+    for name, value in figures.items():
+        print(f"{name:<{width}}  {value:>12,.3f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
