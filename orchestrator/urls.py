@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("review.urls")),
 ]
 
+handler400 = "review.views.errors.bad_request"
 handler403 = "review.views.errors.forbidden"
 handler404 = "review.views.errors.not_found"
 handler500 = "review.views.errors.server_error"

@@ -22,8 +22,23 @@ class TraceIn(Strict):
     cost_usd: float | None = Field(None, ge=0, description="left out when unknown, never zero")
 
 
+EXAMPLE = {
+    "agent": "refund-agent",
+    "agent_version": "14",
+    "action": "refund.create",
+    "target": "order/A-20931",
+    "args": {"amount_minor": 184000, "currency": "EUR", "reason": "damaged_item"},
+    "confidence": 0.95,
+    "rationale": "The photo shows damage to the frame.",
+}
+
+
 class ProposalIn(Strict):
     """A suggested action. It is checked and evaluated before the answer; it runs only if accepted."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE]}
+    )
 
     agent: Name
     action: Name = Field(description="what should be done, such as refund.create")

@@ -1,0 +1,125 @@
+"""Forms of the pages, and how their fields look."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.forms.renderers import DjangoTemplates
+from django.template.loader import get_template
+
+from orchestrator.models import Decision, ReviewItem
+from review.presentation.chips import STATUSES
+
+
+class Renderer(DjangoTemplates):
+    """Fields look as `templates/ui/field.html` says; widgets stay Django's own."""
+
+    form_template_name = "ui/form.html"
+    field_template_name = "ui/field.html"
+
+    def get_template(self, template_name: str) -> Any:
+        if template_name.startswith("ui/"):
+            return get_template(template_name)
+        return super().get_template(template_name)
+
+
+class DecisionForm(forms.Form):
+    """What a reviewer sends. Whether it may be done, the action decides."""
+
+    item = forms.CharField(max_length=40)
+    version = forms.IntegerField(min_value=1)
+    idempotency_key = forms.CharField(max_length=255)
+    verdict = forms.ChoiceField(choices=Decision.Verdict.choices)
+    reason = forms.ChoiceField(choices=Decision.Reason.choices, required=False)
+    note = forms.CharField(max_length=5_000, required=False)
+
+
+class SignInForm(AuthenticationForm):
+    """Django's, with the hints that password managers look for."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "That user name and password do not go together. Passwords are case-sensitive.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
+
+class SetupForm(forms.Form):
+    """The first admin of an empty instance."""
+
+    code = forms.CharField(
+        label="Setup code",
+        max_length=40,
+        help_text="Printed in the terminal where Countersign was started.",
+        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "one-time-code"}),
+    )
+    username = forms.CharField(
+        label="User name",
+        max_length=150,
+        validators=[User.username_validator],
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
+    )
+    password = forms.CharField(
+        strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
+    password_again = forms.CharField(
+        label="Password again",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_password_again(self) -> str:
+        again: str = self.cleaned_data["password_again"]
+        if again != self.cleaned_data.get("password", again):
+            raise forms.ValidationError("The two passwords differ.")
+        return again
+
+
+class QueueFilter(forms.Form):
+    kind = forms.ChoiceField(
+        label="Why it waits", choices=[("", "Any reason"), *ReviewItem.Kind.choices], required=False
+    )
+    action = forms.ChoiceField(choices=[("", "Any action")], required=False)
+
+    def __init__(self, data: Mapping[str, Any], actions: Sequence[str]) -> None:
+        super().__init__(data)
+        _offer(self.fields["action"], actions, data.get("action", ""))
+
+
+class ProposalFilter(forms.Form):
+    status = forms.ChoiceField(
+        choices=[("", "Any status"), *((name, look.label) for name, look in STATUSES.items())],
+        required=False,
+    )
+    action = forms.ChoiceField(choices=[("", "Any action")], required=False)
+    agent = forms.ChoiceField(choices=[("", "Any agent")], required=False)
+
+    def __init__(
+        self, data: Mapping[str, Any], *, actions: Sequence[str], agents: Sequence[str]
+    ) -> None:
+        super().__init__(data)
+        _offer(self.fields["action"], actions, data.get("action", ""))
+        _offer(self.fields["agent"], agents, data.get("agent", ""))
+
+
+class AuditFilter(forms.Form):
+    verb = forms.ChoiceField(label="What", choices=[("", "Anything")], required=False)
+    who = forms.ChoiceField(choices=[("", "Anybody")], required=False)
+
+    def __init__(
+        self, data: Mapping[str, Any], *, verbs: Sequence[str], people: Sequence[str]
+    ) -> None:
+        super().__init__(data)
+        _offer(self.fields["verb"], verbs, data.get("verb", ""))
+        _offer(self.fields["who"], people, data.get("who", ""))
+
+
+def _offer(field: forms.Field, names: Sequence[str], chosen: str) -> None:
+    """The choice in the address stays valid even when no recent row has it."""
+    known = sorted({*names, chosen.replace("\x00", "")} - {""})
+    field.choices = [*field.choices, *((name, name) for name in known)]  # type: ignore[attr-defined]

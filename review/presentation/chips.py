@@ -1,0 +1,81 @@
+"""How each state looks: words first, then an icon, then a colour."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from orchestrator.models import ReviewItem
+from review.presentation.icons import icon
+from review.presentation.times import due, left
+
+LATE_SHARE = 0.75
+
+
+class Look(NamedTuple):
+    label: str
+    tone: str
+    icon: str
+    is_final: bool = False
+
+
+STATUSES = {
+    "received": Look("Received", "quiet", "circle-dashed"),
+    "in_review": Look("Waiting for a person", "info", "eye"),
+    "revision_requested": Look("Back with the agent", "warn", "undo-2"),
+    "accepted": Look("Accepted, about to run", "info", "loader"),
+    "rejected": Look("Rejected", "bad", "circle-x", is_final=True),
+    "blocked": Look("Blocked by a rule", "bad", "ban", is_final=True),
+    "expired": Look("Expired", "quiet", "clock", is_final=True),
+    "withdrawn": Look("Withdrawn", "quiet", "undo-2", is_final=True),
+    "executing": Look("Running", "info", "loader"),
+    "executed": Look("Done", "ok", "circle-check", is_final=True),
+    "failed": Look("Failed", "bad", "circle-alert", is_final=True),
+    "unknown": Look("Outcome unknown", "warn", "circle-alert"),
+    "rolled_back": Look("Rolled back", "quiet", "undo-2", is_final=True),
+}
+EFFECTS = {
+    "block": Look("blocks", "bad", "ban"),
+    "hold": Look("needs a person", "warn", "eye"),
+    "two_person": Look("needs two people", "warn", "users"),
+    "flag": Look("recorded only", "quiet", "flag"),
+}
+KINDS = {
+    "guardrail_failure": Look("Guardrail", "warn", "shield-alert"),
+    "escalation": Look("Low score", "info", "gauge"),
+}
+BANDS = {
+    "accept": Look("Accept", "ok", "circle-check"),
+    "revise": Look("Revise", "warn", "undo-2"),
+    "escalate": Look("Escalate", "bad", "triangle-alert"),
+}
+
+
+def chip(text: object, tone: str = "quiet", icon_name: str = "") -> SafeString:
+    drawn = icon(icon_name) if icon_name else ""
+    return format_html('<span class="chip" data-tone="{}">{}{}</span>', tone, drawn, text)
+
+
+def chip_of(looks: dict[str, Look], name: str) -> SafeString:
+    look = looks.get(name, Look(name.replace("_", " "), "quiet", "circle-dashed"))
+    return chip(look.label, look.tone, look.icon)
+
+
+def deadline(item: ReviewItem) -> SafeString:
+    """Grey, amber when three quarters of the time are gone, red when it is over."""
+    return chip(due(item.due_at), deadline_tone(item), "clock")
+
+
+def deadline_note(item: ReviewItem) -> SafeString:
+    """The same for a narrow list: words alone."""
+    return format_html('<span class="{}">{}</span>', deadline_tone(item), left(item.due_at))
+
+
+def deadline_tone(item: ReviewItem) -> str:
+    now = timezone.now()
+    if item.due_at <= now:
+        return "bad"
+    whole: timedelta = item.due_at - item.created_at
+    return "warn" if now - item.created_at >= LATE_SHARE * whole else "quiet"

@@ -1,0 +1,264 @@
+"""What the pages read. Nothing here changes anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Count, Min, Q, QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from orchestrator.core.codec import read
+from orchestrator.core.typeid import PATTERN
+from orchestrator.models import (
+    AuditEntry,
+    Decision,
+    Disposition,
+    Effect,
+    Evaluation,
+    Event,
+    PolicyCheck,
+    Proposal,
+    ReviewItem,
+)
+from review.paging import Page, newest_first
+
+SIDE_LIST_MAX = 30
+NAMES_FROM_RECENT = 500
+HISTORY_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The line in the top bar."""
+
+    waiting: int
+    oldest: datetime | None
+    decided_today: int
+
+
+def pulse() -> Pulse:
+    waiting = ReviewItem.objects.waiting().aggregate(count=Count("pk"), oldest=Min("created_at"))
+    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    decided = ReviewItem.objects.filter(closed_at__gte=today, status=ReviewItem.Status.DECIDED)
+    return Pulse(waiting["count"], waiting["oldest"], decided.count())
+
+
+# The queue ------------------------------------------------------------------------------------
+
+
+def waiting_items(*, kind: str = "", action: str = "") -> QuerySet[ReviewItem]:
+    items = ReviewItem.objects.waiting().select_related("proposal", "holder")
+    if kind:
+        items = items.filter(kind=kind)
+    if action:
+        items = items.filter(proposal__action=action)
+    return items.order_by("-priority", "due_at", "pk")
+
+
+def queue_page(items: QuerySet[ReviewItem], after: str) -> Page[ReviewItem]:
+    """Most urgent first; the cursor is the last row's place in that order."""
+    place = _queue_place(after)
+    if place:
+        priority, due_at, pk = place
+        later = Q(due_at__gt=due_at) | Q(due_at=due_at, pk__gt=pk)
+        items = items.filter(Q(priority__lt=priority) | Q(priority=priority) & later)
+    size = settings.PAGE_SIZE
+    found = list(items[: size + 1])
+    rows = found[:size]
+    return Page(rows, older=_queue_cursor(rows[-1]) if found[size:] else "", newer="")
+
+
+def _queue_cursor(item: ReviewItem) -> str:
+    return f"{item.priority}~{item.due_at.isoformat()}~{item.pk}"
+
+
+def _queue_place(cursor: str) -> tuple[int, datetime, str] | None:
+    """A cursor that was tampered with starts at the beginning."""
+    priority, _, rest = cursor.partition("~")
+    moment, _, pk = rest.partition("~")
+    try:
+        due_at = parse_datetime(moment)
+        is_place = due_at and timezone.is_aware(due_at) and PATTERN.fullmatch(pk)
+        return (int(priority), due_at, pk) if due_at and is_place else None
+    except ValueError:
+        return None
+
+
+def waiting_actions() -> list[str]:
+    actions = ReviewItem.objects.waiting().values_list("proposal__action", flat=True)
+    return sorted(set(actions[:NAMES_FROM_RECENT]))
+
+
+def side_list() -> list[ReviewItem]:
+    """The head of the queue, for the column beside the document."""
+    return list(waiting_items()[:SIDE_LIST_MAX])
+
+
+def is_item_of(item: str, proposal: str) -> bool:
+    return ReviewItem.objects.filter(pk=item, proposal=proposal).exists()
+
+
+# Proposals ------------------------------------------------------------------------------------
+
+
+def proposals_page(
+    *, status: str = "", action: str = "", agent: str = "", before: str = "", after: str = ""
+) -> Page[Proposal]:
+    wanted = {"status": status, "action": action, "agent": agent}
+    rows = Proposal.objects.filter(**{name: text for name, text in wanted.items() if text})
+    return newest_first(rows, before=_id_or_nothing(before), after=_id_or_nothing(after))
+
+
+def _id_or_nothing(text: str) -> str:
+    return text if PATTERN.fullmatch(text) else ""
+
+
+def recent_names(field: str) -> list[str]:
+    """What recent proposals used, to choose from; asking all of them would scan the table."""
+    recent = Proposal.objects.order_by("-pk").values_list(field, flat=True)[:NAMES_FROM_RECENT]
+    return sorted(set(recent))
+
+
+def find(text: str) -> Proposal | None:
+    """The proposal that an id of any kind belongs to."""
+    if not PATTERN.fullmatch(text):
+        return None
+    belongs = {
+        "prp": Q(pk=text),
+        "run": Q(run_id=text),
+        "rev": Q(review_items=text),
+        "dec": Q(review_items__decisions=text),
+        "eff": Q(effect=text),
+    }
+    wanted = belongs.get(text.partition("_")[0])
+    return Proposal.objects.filter(wanted).order_by("-pk").first() if wanted else None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One proposal with everything that was said and done about it."""
+
+    proposal: Proposal
+    item: ReviewItem | None
+    checks: Sequence[PolicyCheck]
+    evaluations: Sequence[Evaluation]
+    disposition: Disposition | None
+    decisions: Sequence[Decision]
+    effect: Effect | None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.item is not None and self.item.is_waiting
+
+    @property
+    def failed(self) -> list[PolicyCheck]:
+        return [check for check in self.checks if check.result != PolicyCheck.Result.PASS]
+
+    @property
+    def passed(self) -> list[PolicyCheck]:
+        return [check for check in self.checks if check.result == PolicyCheck.Result.PASS]
+
+    @property
+    def is_moving(self) -> bool:
+        """Something will change within seconds, without anybody's doing."""
+        return self.proposal.status in {Proposal.Status.ACCEPTED, Proposal.Status.EXECUTING}
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What has to differ for the live part of the page to look different."""
+        item, effect = self.item, self.effect
+        return (
+            self.proposal.status,
+            item and (item.status, item.version),
+            effect and effect.status,
+        )
+
+    @property
+    def approvals(self) -> int:
+        return sum(decision.verdict == Decision.Verdict.APPROVE for decision in self.decisions)
+
+    def decided_by(self, user: Any) -> bool:
+        return any(decision.reviewer_id == user.pk for decision in self.decisions)
+
+    def is_open_to(self, user: Any) -> bool:
+        """Verdicts and confidence stay hidden until the reader has decided, or nobody has to."""
+        return not self.is_waiting or self.decided_by(user)
+
+
+def case(pk: str) -> Case:
+    related = ("run__workflow_version__workflow", "token__owner", "effect")
+    proposal = get_object_or_404(Proposal.objects.select_related(*related), pk=pk)
+    item = proposal.review_items.order_by("-pk").first()
+    disposition = proposal.dispositions.select_related("policy").order_by("-pk").first()
+    snapshot = disposition.snapshot_id if disposition else None
+    checks = proposal.policy_checks.filter(snapshot=snapshot, enforced=True)
+    decisions = Decision.objects.filter(item__proposal=proposal).select_related("reviewer")
+    return Case(
+        proposal=proposal,
+        item=item,
+        checks=list(checks.select_related("rule_version__rule").order_by("pk")),
+        evaluations=list(proposal.evaluations.filter(snapshot=snapshot).order_by("pk")),
+        disposition=disposition,
+        decisions=list(decisions.order_by("pk")),
+        effect=getattr(proposal, "effect", None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of a proposal's history."""
+
+    kind: str
+    at: datetime
+    facts: dict[str, Any]
+
+
+def happenings(case: Case) -> list[Happening]:
+    events = Event.objects.filter(run_id=case.proposal.run_id).order_by("seq")[:HISTORY_MAX]
+    lines = [Happening(event.kind, event.at, _facts(event)) for event in events]
+    return [
+        line for line in lines if line.facts.get("proposal", case.proposal.pk) == case.proposal.pk
+    ]
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    data = read(event.payload)
+    return data if isinstance(data, dict) else {}
+
+
+def audit_entries(case: Case) -> QuerySet[AuditEntry]:
+    entries = AuditEntry.objects.filter(object_id=case.proposal.pk)
+    return entries.select_related("user", "token__owner").order_by("-pk")[:HISTORY_MAX]
+
+
+# The audit log --------------------------------------------------------------------------------
+
+
+def audit_page(
+    *, verb: str = "", who: str = "", before: str = "", after: str = ""
+) -> Page[AuditEntry]:
+    rows = AuditEntry.objects.select_related("user", "token__owner")
+    if verb:
+        rows = rows.filter(verb=verb)
+    if who:
+        people = User.objects.filter(username=who)
+        rows = rows.filter(Q(user__in=people) | Q(token__owner__in=people))
+    return newest_first(rows, before=_number_or_none(before), after=_number_or_none(after))
+
+
+def _number_or_none(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def recent_verbs() -> list[str]:
+    recent = AuditEntry.objects.order_by("-pk").values_list("verb", flat=True)
+    return sorted(set(recent[:NAMES_FROM_RECENT]))
+
+
+def usernames() -> list[str]:
+    return list(User.objects.order_by("username").values_list("username", flat=True)[:200])

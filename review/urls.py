@@ -1,0 +1,24 @@
+"""Every page and every form, with the view that answers it."""
+
+from django.urls import path, register_converter
+
+from review.addresses import ReadableId
+from review.views import audit_log, decisions, doors, proposals, queue, small
+
+register_converter(ReadableId, "id")
+
+urlpatterns = [
+    path("", doors.home, name="home"),
+    path("login/", doors.sign_in, name="login"),
+    path("logout/", doors.sign_out, name="logout"),
+    path("setup/", doors.set_up, name="setup"),
+    path("queue/", queue.queue, name="queue"),
+    path("proposals/", proposals.proposals, name="proposals"),
+    path("proposals/<id:pk>/", proposals.proposal, name="proposal"),
+    path("proposals/<id:pk>/outcome/", proposals.outcome, name="outcome"),
+    path("proposals/<id:pk>/decide/", decisions.decide, name="decide"),
+    path("audit-log/", audit_log.audit_log, name="audit_log"),
+    path("find/", small.find, name="find"),
+    path("pulse/", small.pulse, name="pulse"),
+    path("theme/", small.choose_theme, name="theme"),
+]

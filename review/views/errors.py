@@ -1,0 +1,57 @@
+"""Pages that say no: what happened, what was kept, what to do. Fragments get one line, never a page."""
+
+import secrets
+from http import HTTPStatus
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import requires_csrf_token
+
+from orchestrator.core.policy.roles import roles_with
+from review.htmx import is_partial, send_to_notice
+
+
+def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    if is_partial(request):
+        return _refuse(request, "errors/signed_out.html", HTTPStatus.UNAUTHORIZED)
+    return redirect_to_login(request.get_full_path())
+
+
+def refuse_role(request: HttpRequest, capability: str) -> HttpResponse:
+    return _refuse(request, "403.html", HTTPStatus.FORBIDDEN, roles=roles_with(capability))
+
+
+@requires_csrf_token
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _refuse(request, "403.html", HTTPStatus.FORBIDDEN, roles=[])
+
+
+@requires_csrf_token
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _refuse(request, "404.html", HTTPStatus.NOT_FOUND)
+
+
+@requires_csrf_token
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _refuse(request, "400.html", HTTPStatus.BAD_REQUEST)
+
+
+@requires_csrf_token
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _refuse(request, "errors/csrf.html", HTTPStatus.FORBIDDEN)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Rendered without the request: what broke may be the session or the database itself."""
+    page = render_to_string("500.html", {"error_id": secrets.token_hex(4)})
+    return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _refuse(
+    request: HttpRequest, template: str, status: HTTPStatus, **facts: object
+) -> HttpResponse:
+    if is_partial(request):
+        return send_to_notice(render(request, f"{template}#notice", facts, status=status))
+    return render(request, template, facts, status=status)

@@ -1,0 +1,52 @@
+"""Small things that every page offers: finding by id, the counts in the bar, the theme."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from review import reads
+from review.access import public, requires
+from review.context import THEMES
+from review.htmx import is_unchanged, not_modified, tag_of, with_tag
+
+YEAR = timedelta(days=365)
+
+
+@require_safe
+@requires("proposals.view")
+def find(request: HttpRequest) -> HttpResponse:
+    text = request.GET.get("id", "").strip()
+    found = reads.find(text)
+    if found is not None:
+        return redirect("proposal", found.pk)
+    messages.warning(request, "No proposal, review item, effect or run has that id.")
+    return redirect("proposals")
+
+
+@require_safe
+@requires("queue.view")
+def pulse(request: HttpRequest) -> HttpResponse:
+    """The counts of the bar and of the navigation, which every page asks for again."""
+    tag = tag_of(reads.pulse())
+    if is_unchanged(request, tag):
+        return not_modified(tag)
+    return with_tag(render(request, "review/pulse.html#news"), tag)
+
+
+@public
+@require_POST
+def choose_theme(request: HttpRequest) -> HttpResponse:
+    """Also works without JavaScript; with it, `app.js` writes the same cookie."""
+    back = request.headers.get("Referer", "")
+    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
+    response = redirect(back if safe else "home")
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        secure = settings.SESSION_COOKIE_SECURE
+        response.set_cookie("theme", theme, max_age=YEAR, samesite="Lax", secure=secure)
+    return response
