@@ -17,14 +17,12 @@ from orchestrator.core.typeid import PATTERN
 from orchestrator.models import (
     AuditEntry,
     Decision,
-    Disposition,
-    Effect,
-    Evaluation,
     Event,
     PolicyCheck,
     Proposal,
     ReviewItem,
 )
+from orchestrator.queries import ProposalReport, report_of
 from review.paging import Page, newest_first
 
 SIDE_LIST_MAX = 30
@@ -140,16 +138,10 @@ def find(text: str) -> Proposal | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One proposal with everything that was said and done about it."""
+class Case(ProposalReport):
+    """One proposal with everything that was said and done about it, by machines and by people."""
 
-    proposal: Proposal
-    item: ReviewItem | None
-    checks: Sequence[PolicyCheck]
-    evaluations: Sequence[Evaluation]
-    disposition: Disposition | None
     decisions: Sequence[Decision]
-    effect: Effect | None
 
     @property
     def is_waiting(self) -> bool:
@@ -191,21 +183,17 @@ class Case:
 
 
 def case(pk: str) -> Case:
-    related = ("run__workflow_version__workflow", "token__owner", "effect")
-    proposal = get_object_or_404(Proposal.objects.select_related(*related), pk=pk)
-    item = proposal.review_items.order_by("-pk").first()
-    disposition = proposal.dispositions.select_related("policy").order_by("-pk").first()
-    snapshot = disposition.snapshot_id if disposition else None
-    checks = proposal.policy_checks.filter(snapshot=snapshot, enforced=True)
-    decisions = Decision.objects.filter(item__proposal=proposal).select_related("reviewer")
+    related = ("run__workflow_version__workflow", "token__owner")
+    report = report_of(get_object_or_404(Proposal.objects.select_related(*related), pk=pk))
+    decisions = Decision.objects.filter(item__proposal=pk).select_related("reviewer")
     return Case(
-        proposal=proposal,
-        item=item,
-        checks=list(checks.select_related("rule_version__rule").order_by("pk")),
-        evaluations=list(proposal.evaluations.filter(snapshot=snapshot).order_by("pk")),
-        disposition=disposition,
+        proposal=report.proposal,
+        checks=[check for check in report.checks if check.enforced],
+        disposition=report.disposition,
+        evaluations=report.evaluations,
+        item=report.item,
+        effect=report.effect,
         decisions=list(decisions.order_by("pk")),
-        effect=getattr(proposal, "effect", None),
     )
 
 

@@ -22,7 +22,7 @@ class TraceIn(Strict):
     cost_usd: float | None = Field(None, ge=0, description="left out when unknown, never zero")
 
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "agent": "refund-agent",
     "agent_version": "14",
     "action": "refund.create",
