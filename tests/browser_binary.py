@@ -24,10 +24,14 @@ def find_chromium() -> str | None:
 def _list_of_playwright() -> list[str]:
     chosen = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
     home = Path.home()
-    folders = [Path(chosen)] if chosen else [
-        home / ".cache" / "ms-playwright",
-        home / "Library" / "Caches" / "ms-playwright",
-    ]
+    folders = (
+        [Path(chosen)]
+        if chosen
+        else [
+            home / ".cache" / "ms-playwright",
+            home / "Library" / "Caches" / "ms-playwright",
+        ]
+    )
     patterns = (
         "chromium-*/chrome-linux*/chrome",
         "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
@@ -51,5 +55,5 @@ def _runs(path: str) -> bool:
 
 if __name__ == "__main__":
     found = find_chromium()
-    print(found or HOW_TO_GET_ONE)
+    sys.stdout.write(f"{found or HOW_TO_GET_ONE}\n")
     sys.exit(found is None)
