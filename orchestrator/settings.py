@@ -4,6 +4,7 @@
 A value that cannot work stops the start with a sentence that says what to do.
 """
 
+import contextlib
 import hashlib
 import secrets
 from pathlib import Path
@@ -76,13 +77,16 @@ def _without_password(url: str) -> str:
 
 def _secret_key(path: Path) -> str:
     """The key kept beside the data, made at the first start, readable by its owner alone."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(50))
+            # Whole or not at all: of two processes that start at once, both read the first one's key.
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(draft)
+            draft.unlink()
     except OSError as error:
         raise ImproperlyConfigured(
             f"SECRET_KEY is not set and {path} cannot be written ({error.strerror}). "
@@ -96,7 +100,10 @@ def _secret_key(path: Path) -> str:
 VAR_DIR = Path(_text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 HOST = _text("HOST", "127.0.0.1")
 PORT = _number("PORT", 8000, low=1, high=65535)
-BASE_URL = _url("BASE_URL", f"http://{HOST}:{PORT}", {"http", "https"}).rstrip("/")
+# An address that means "every address of this machine" is one that nobody can open.
+_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(HOST, HOST)  # noqa: S104  (nothing is bound here)
+_host = f"[{_host}]" if ":" in _host else _host
+BASE_URL = _url("BASE_URL", f"http://{_host}:{PORT}", {"http", "https"}).rstrip("/")
 DEBUG = _flag("DEBUG", False)
 DEMO = _flag("DEMO", True)
 SECRET_KEY = _text("SECRET_KEY", "") or _secret_key(VAR_DIR / "secret-key")

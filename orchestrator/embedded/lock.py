@@ -13,6 +13,10 @@ class FolderLock:
         self.path = path
         self._descriptor: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        return self._descriptor is not None
+
     def take(self, holder: str) -> None:
         """Take the lock and say in it who holds it; never wait."""
         descriptor = self._open()

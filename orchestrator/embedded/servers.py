@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -76,6 +77,11 @@ class EmbeddedServers:
 
     def release(self) -> None:
         """Give the folder back, when the supervisor was stopped by its owner."""
+        sockets = socket_dir(self.var_dir)
+        if self._lock.is_held and not sockets.is_relative_to(self.var_dir):
+            # In /tmp it would stay for ever. Not empty means that something still listens there.
+            with suppress(OSError):
+                sockets.rmdir()
         self._lock.release()
 
     def __enter__(self) -> Self:

@@ -136,3 +136,4 @@ def test_a_deep_folder_with_spaces_works_and_an_unfinished_one_is_made_anew(
         assert run_sql(deep, "SELECT 1") == [(1,)]
         assert len(str(locations.socket_dir(deep))) < 80
     assert not (deep / "postgres.tmp").exists()
+    assert not locations.socket_dir(deep).exists()

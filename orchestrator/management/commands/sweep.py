@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 class Command(BaseCommand):
     help = "Ring lost commands again, end leases of dead workers, expire deadlines; every second."
 
+    # They load every page, which a process that serves none need not know.
+    requires_system_checks: list[str] = []
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="sweep once and exit")
 

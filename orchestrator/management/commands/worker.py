@@ -11,6 +11,9 @@ from orchestrator.queue import DoorbellWorker
 class Command(BaseCommand):
     help = "Run the commands of one queue until told to stop (SIGTERM finishes the current one)."
 
+    # They load every page, which a process that serves none need not know.
+    requires_system_checks: list[str] = []
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queue", required=True, choices=settings.QUEUES)
 
