@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from orchestrator.core import events as core_events
 from orchestrator.core.codec import canonical, read
 from orchestrator.core.controller import fold
+from orchestrator.core.replay import History, form_of
 from orchestrator.core.state import RunState
-from orchestrator.models import Event
+from orchestrator.models import Command, Event, Run
 
 GENESIS = "0" * 64
 
@@ -63,6 +64,15 @@ def load(run: str) -> Iterator[core_events.Event]:
 
 def replay(run: str) -> RunState:
     return fold(load(run))
+
+
+def history(run: Run) -> History:
+    """Everything that a replay compares itself with."""
+    commands: dict[int, tuple[str, ...]] = {}
+    for command in Command.objects.filter(run=run).order_by("pk"):
+        form = form_of(command.kind, command.key, command.payload)
+        commands[command.seq] = (*commands.get(command.seq, ()), form)
+    return History(run.pk, tuple(load(run.pk)), commands, run.state)
 
 
 def first_broken(run: str) -> int | None:
