@@ -35,6 +35,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("effect_succeeded", "executing"): "executed",
     ("effect_failed", "executing"): "failed",
     ("effect_failed", "accepted"): "failed",
+    ("effect_lost", "executing"): "unknown",
 }
 
 
@@ -167,4 +168,5 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = {
     ev.EffectStarted: _move_effect,
     ev.EffectSucceeded: _move_effect,
     ev.EffectFailed: _move_effect,
+    ev.EffectLost: _move_effect,
 }

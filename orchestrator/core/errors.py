@@ -16,6 +16,7 @@ CountersignError
 │   └── KeyInFlight         same idempotency key, still being answered
 └── EffectError
     ├── EffectRefused       the target said no; trying again would not help
+    ├── EffectInterrupted   the call ended without an answer; it may have happened
     └── EffectUnavailable   the target could not be reached; trying again may help
 """
 
@@ -170,6 +171,14 @@ class EffectRefused(EffectError):
     """The target refused the effect: {reason}"""
 
     code: ClassVar[str] = "effect-refused"
+
+
+@dataclass(eq=False)
+class EffectInterrupted(EffectError):
+    """The call ended without an answer, so it may have happened: {reason}"""
+
+    code: ClassVar[str] = "effect-interrupted"
+    retryable: ClassVar[bool] = True
 
 
 @dataclass(eq=False)

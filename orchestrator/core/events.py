@@ -116,6 +116,16 @@ class EffectFailed(Event):
     error: dict[str, Json]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectLost(Event):
+    """It was called and nobody knows whether it happened. Only a person can find out."""
+
+    kind: ClassVar[str] = "effect_lost"
+    proposal: str
+    effect: str
+    error: dict[str, Json]
+
+
 KINDS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
@@ -129,6 +139,7 @@ KINDS: dict[str, type[Event]] = {
         EffectStarted,
         EffectSucceeded,
         EffectFailed,
+        EffectLost,
     )
 }
 

@@ -19,7 +19,8 @@ class Executor(Protocol):
     """Must be idempotent by key: after a crash the engine calls again with the same one.
 
     Returns a receipt, raises EffectRefused when trying again would not help, and
-    EffectUnavailable when it may.
+    EffectUnavailable when nothing reached the target. Anything else it raises means that the call
+    may have happened; when that stays so, the outcome is unknown and never called a failure.
     """
 
     def call(self, call: EffectCall) -> dict[str, Any]: ...

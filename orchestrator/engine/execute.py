@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from orchestrator.core import events as ev
 from orchestrator.core.codec import digest
-from orchestrator.core.errors import CountersignError, EffectError
+from orchestrator.core.errors import CountersignError, EffectError, EffectInterrupted
 from orchestrator.effects.base import EffectCall
 from orchestrator.effects.registry import EXECUTORS
 from orchestrator.engine import claim
@@ -87,7 +87,7 @@ def _mismatch(effect: Effect, claimed: Claimed) -> EffectError | None:
 
 
 def _call(effect: Effect) -> dict[str, Any]:
-    """Outside any transaction. An executor that raises anything unforeseen has failed."""
+    """Outside any transaction. What an executor did not foresee may have happened all the same."""
     call = EffectCall(
         key=effect.idempotency_key,
         action=effect.proposal.action,
@@ -101,7 +101,7 @@ def _call(effect: Effect) -> dict[str, Any]:
         raise
     except Exception as error:
         logger.exception("executor %s failed on %s", effect.executor, effect.pk)
-        raise EffectError(f"{type(error).__name__}: {error}") from error
+        raise EffectInterrupted(f"{type(error).__name__}: {error}") from error
 
 
 def _succeed(claimed: Claimed, effect: Effect, receipt: dict[str, Any]) -> None:
@@ -128,15 +128,16 @@ def _record_failure(claimed: Claimed, effect: Effect, error: EffectError) -> Non
     described = _described(error, claimed)
     if not claim.finish(claimed, status=Command.Status.FAILED, error=described):
         return
-    fail_effect(effect, described, key=f"cmd:{claimed.id}")
+    lost = isinstance(error, EffectInterrupted)
+    end_effect(effect, described, key=f"cmd:{claimed.id}", lost=lost)
 
 
-def fail_effect(effect: Effect, error: dict[str, Any], *, key: str) -> None:
-    """Also called by the sweeper, for a command that keeps killing its worker."""
-    Effect.objects.filter(pk=effect.pk).update(
-        status=Effect.Status.FAILED, error=error, finished_at=Now()
-    )
-    event = ev.EffectFailed(proposal=effect.proposal_id, effect=effect.pk, error=error)
+def end_effect(effect: Effect, error: dict[str, Any], *, key: str, lost: bool) -> None:
+    """Without a receipt. Also called by the sweeper, for a command that keeps killing its worker."""
+    status = Effect.Status.UNKNOWN if lost else Effect.Status.FAILED
+    Effect.objects.filter(pk=effect.pk).update(status=status, error=error, finished_at=Now())
+    kind = ev.EffectLost if lost else ev.EffectFailed
+    event = kind(proposal=effect.proposal_id, effect=effect.pk, error=error)
     advance([Step(effect.proposal.run_id, event, key=key)])
 
 

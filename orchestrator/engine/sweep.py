@@ -15,7 +15,7 @@ from orchestrator import queue
 from orchestrator.core import events as ev
 from orchestrator.core.commands import RunEffect
 from orchestrator.engine.advance import Step, advance
-from orchestrator.engine.execute import fail_effect
+from orchestrator.engine.execute import end_effect
 from orchestrator.models import AuditEntry, Command, Effect, IdempotencyRecord, Proposal, ReviewItem
 
 
@@ -55,7 +55,10 @@ def _end_leases() -> int:
 
 
 def _give_up(command: int, crashes: int) -> None:
-    """A command that kills every worker it meets must not meet them all."""
+    """A command that kills every worker it meets must not meet them all.
+
+    If it was calling its target when the last one died, nobody knows what happened there.
+    """
     row = Command.objects.get(pk=command)
     reason = f"{crashes} workers stopped while running it; it was not tried again"
     error = {"code": "gave-up", "reason": reason, "retryable": False}
@@ -65,7 +68,8 @@ def _give_up(command: int, crashes: int) -> None:
     effect = Effect.objects.select_related("proposal").get(
         pk=row.key.removeprefix(f"{RunEffect.kind}:")
     )
-    fail_effect(effect, error, key=f"cmd:{command}")
+    lost = effect.status == Effect.Status.CALLING
+    end_effect(effect, error, key=f"cmd:{command}", lost=lost)
 
 
 def _forget_answers() -> None:

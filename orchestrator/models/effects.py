@@ -13,6 +13,7 @@ class Effect(models.Model):
         CALLING = "calling", "Running"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
+        UNKNOWN = "unknown", "Outcome unknown"
 
     id = IdField("eff")
     proposal = models.OneToOneField(Proposal, models.PROTECT, related_name="effect")

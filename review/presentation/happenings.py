@@ -25,6 +25,7 @@ TOLD = {
     "effect_started": ("Effect started through {executor}", "info"),
     "effect_succeeded": ("Effect done, receipt recorded", "ok"),
     "effect_failed": ("Effect failed", "bad"),
+    "effect_lost": ("Effect called, outcome unknown", "warn"),
 }
 PEOPLE = ("by",)
 

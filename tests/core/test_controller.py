@@ -24,6 +24,7 @@ RECEIVED = ev.ProposalReceived(
 STARTED_EFFECT = ev.EffectStarted(proposal="p1", effect="e1", digest=DIGEST, executor="ledger")
 DONE = ev.EffectSucceeded(proposal="p1", effect="e1", receipt={"entry": 1})
 FAILED = ev.EffectFailed(proposal="p1", effect="e1", error={"code": "x"})
+LOST = ev.EffectLost(proposal="p1", effect="e1", error={"code": "x"})
 EXPIRED = ev.ProposalExpired(proposal="p1", item="i1")
 
 
@@ -146,6 +147,7 @@ ANY = [
     STARTED_EFFECT,
     DONE,
     FAILED,
+    LOST,
 ]
 
 
@@ -159,6 +161,7 @@ def test_every_pair_of_status_and_event_is_decided() -> None:
         "executing": after(disposed("accept"), STARTED_EFFECT),
         "executed": after(disposed("accept"), STARTED_EFFECT, DONE),
         "failed": after(disposed("accept"), STARTED_EFFECT, FAILED),
+        "unknown": after(disposed("accept"), STARTED_EFFECT, LOST),
         "rejected": after(disposed("hold"), REJECTED),
         "expired": after(disposed("hold"), EXPIRED),
         "blocked": after(disposed("block")),

@@ -142,10 +142,9 @@ def test_waiting_between_tries_grows(propose: Propose, target: Target) -> None:
     ("failure", "tries", "code"),
     [
         (EffectRefused("unknown order"), 1, "effect-refused"),
-        (ZeroDivisionError("a bug"), 1, "effect-failed"),
         (EffectUnavailable("no answer"), execute.EFFECT_TRIES_MAX, "effect-unavailable"),
     ],
-    ids=["refused", "crashed", "unreachable for good"],
+    ids=["refused", "unreachable for good"],
 )
 def test_a_failure_is_recorded_with_its_reason(
     propose: Propose, target: Target, failure: Exception, tries: int, code: str
@@ -160,6 +159,22 @@ def test_a_failure_is_recorded_with_its_reason(
     assert str(failure.args[0]) in effect.error["reason"]
     assert Proposal.objects.get().status == "failed"
     assert Command.objects.get().status == "failed"
+
+
+def test_a_call_without_an_answer_is_repeated_and_then_unknown_never_failed(
+    propose: Propose, target: Target
+) -> None:
+    propose()
+    target.failures = [ZeroDivisionError("cut off")] * execute.EFFECT_TRIES_MAX
+    for _ in range(execute.EFFECT_TRIES_MAX):
+        Command.objects.update(not_before="2020-01-01T00:00:00Z")
+        execute.run(claimed())
+    assert len({call.key for call in target.calls}) == 1
+    effect = Effect.objects.get()
+    assert (effect.status, effect.error["code"]) == ("unknown", "effect-interrupted")
+    assert "ZeroDivisionError: cut off" in effect.error["reason"]
+    assert Proposal.objects.get().status == "unknown"
+    assert Proposal.objects.get().run.status == "running"
 
 
 def test_a_payload_that_was_changed_behind_our_back_never_runs(

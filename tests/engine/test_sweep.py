@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -70,6 +71,22 @@ def test_a_command_that_kills_its_workers_is_given_up(
     assert Proposal.objects.get().status == "failed"
     assert "3 workers stopped" in Effect.objects.get().error["reason"]
     assert claim.claim("effects", worker="next") is None
+
+
+def test_given_up_in_the_middle_of_a_call_is_unknown_not_failed(
+    propose: Propose, rung: list[int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose()
+    monkeypatch.setattr(execute, "_call", lambda effect: sys.exit("the worker dies here"))
+    for _ in range(settings.COMMAND_CRASHES_MAX):
+        doomed = claim.claim("effects", worker="doomed")
+        assert doomed is not None
+        with pytest.raises(SystemExit):
+            execute.run(doomed)
+        Command.objects.update(lease_until=LONG_AGO)
+        sweep()
+    assert Effect.objects.get().status == "unknown"
+    assert Proposal.objects.get().status == "unknown"
 
 
 def test_a_deadline_expires_to_no(
