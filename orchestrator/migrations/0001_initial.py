@@ -195,7 +195,7 @@ class Migration(migrations.Migration):
                 ('queue', models.CharField(max_length=40)),
                 ('payload', models.TextField()),
                 ('key', models.CharField(max_length=120, unique=True)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('unknown', 'Outcome unknown')], default='pending', max_length=20)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='pending', max_length=20)),
                 ('not_before', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('rung_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('token', models.PositiveIntegerField(default=0)),
