@@ -75,13 +75,13 @@ def history(run: Run) -> History:
     return History(run.pk, tuple(load(run.pk)), commands, run.state)
 
 
-def first_broken(run: str) -> int | None:
-    """The first sequence number at which the chain does not hold, or None."""
+def first_broken(run: Run) -> int | None:
+    """The first sequence number at which the chain does not hold, a cut end included, or None."""
     expected, head = 1, GENESIS
-    for event in Event.objects.filter(run_id=run).order_by("seq"):
+    for event in Event.objects.filter(run=run).order_by("seq"):
         line = Line(event.run_id, event.seq, event.kind, event.key, event.at, event.payload)
         link = line.hash_after(head)
         if event.seq != expected or event.prev_hash != head or event.hash != link:
             return expected
         expected, head = expected + 1, event.hash
-    return None
+    return expected if (run.seq, run.head or GENESIS) != (expected - 1, head) else None

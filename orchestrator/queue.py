@@ -6,18 +6,24 @@ or double work: scheduling, retries, callbacks, more than one queue a worker, re
 """
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import django_rq
 from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue, SimpleWorker
-from rq.exceptions import DeserializationError
+from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.utils import as_text
+from rq.timeouts import BaseDeathPenalty
 
 from orchestrator.models.ids import new_id
 
@@ -29,12 +35,12 @@ RINGS_MAX = 32
 JOB_TIMEOUT_S = 3_600
 
 
-# What of a job's hash is believed. Left out are callbacks, webhooks and retries: RQ would import or
-# call what they name, and anybody who can write to Redis could name anything.
-FIELDS = frozenset(
-    {"created_at", "enqueued_at", "started_at", "ended_at", "last_heartbeat", "worker_name"}
-    | {"status", "origin", "timeout", "result_ttl", "failure_ttl", "ttl", "description", "data"}
-)
+# A ring is a hundred bytes; RQ would inflate whatever it finds.
+DATA_BYTES_MAX = 1_000
+# A web request waits for the bell no longer than this, and after a failure not at all for a while.
+RING_TIMEOUT_S = 0.3
+RING_PAUSE_S = 2.0
+LISTEN_AGAIN_AFTER_S = 1.0
 
 
 class JobRefused(Exception):
@@ -47,8 +53,11 @@ class DoorbellJob(Job):
     run: Callable[[int], None]
 
     def restore(self, raw_data: dict[Any, Any]) -> Any:
-        known = {key: value for key, value in raw_data.items() if as_text(key) in FIELDS}
-        return super().restore(known)
+        """Believe the data and nothing else: RQ would import callbacks, call webhooks and obey timeouts."""
+        data = raw_data.get(b"data", b"")
+        if len(data) > DATA_BYTES_MAX:
+            data = b"too large"
+        return super().restore({b"data": data, b"result_ttl": b"0", b"failure_ttl": b"60"})
 
     def _execute(self) -> None:
         self.run(self._command_id())
@@ -63,12 +72,24 @@ class DoorbellJob(Job):
         return int(args[0])
 
 
+class NoDeadline(BaseDeathPenalty):
+    """A shift has no deadline of RQ's: its signal would hit whichever command is running. Leases do that."""
+
+    def setup_death_penalty(self) -> None: ...
+
+    def cancel_death_penalty(self) -> None: ...
+
+
 class DoorbellWorker(SimpleWorker):
     """One queue, JSON only, in one process: RQ's own fork per job costs 20 ms and outlives a kill."""
 
-    def __init__(self, queue: str, run: Callable[[int], None]) -> None:
+    death_penalty_class = NoDeadline
+    max_connection_wait_time = 2.0
+
+    def __init__(self, queue: str, run: Callable[[int], None], stop: threading.Event) -> None:
         bell = _queue(queue)
         self._run = run
+        self._stop = stop
         super().__init__(
             [bell],
             name=f"{queue}-{new_id('wrk')}",
@@ -83,12 +104,41 @@ class DoorbellWorker(SimpleWorker):
         job.run = self._run
         super().execute_job(job, queue)
 
+    def request_stop(self, signum: Any, frame: Any) -> None:
+        self._stop.set()
+        super().request_stop(signum, frame)
+
+    def subscribe(self) -> None:
+        """Never: whoever can publish in Redis could stop workers."""
+
+    def unsubscribe(self) -> None: ...
+
+
+def serve(queue: str, run: Callable[[int], None], stop: threading.Event) -> None:
+    """Answer the bell until told to stop, through any absence of Redis."""
+    try:
+        while not stop.is_set():
+            _listen(queue, run, stop)
+            stop.wait(LISTEN_AGAIN_AFTER_S)
+    except StopRequested:
+        # The signal came between two attempts to listen.
+        return
+
+
+def _listen(queue: str, run: Callable[[int], None], stop: threading.Event) -> None:
+    try:
+        DoorbellWorker(queue, run, stop).work(logging_level="WARNING")
+    except (RedisError, OSError) as error:
+        logger.warning("the doorbell of %s is out of order: %s", queue, error)
+
 
 def ring(queue: str, commands: Iterable[int]) -> None:
-    """Tell workers that commands are ready. Failing is allowed: the sweeper rings again."""
+    """Tell workers that commands are ready. Failing is allowed: workers look by themselves as well."""
+    if time.monotonic() < _silence.until:
+        return
     ids = list(commands)[:RINGS_MAX]
     try:
-        bell = _queue(queue)
+        bell = _queue(queue, _ringing())
         jobs = [
             Queue.prepare_data(
                 JOB,
@@ -102,26 +152,47 @@ def ring(queue: str, commands: Iterable[int]) -> None:
         ]
         bell.enqueue_many(jobs)
     except (RedisError, OSError) as error:
-        logger.warning(
-            "the doorbell of %s is out of order: %s; the sweeper will ring", queue, error
-        )
+        _silence.until = time.monotonic() + RING_PAUSE_S
+        logger.warning("the doorbell of %s is out of order: %s; workers will look", queue, error)
 
 
 def is_answering() -> bool:
     try:
-        return bool(_queue(settings.QUEUES[0]).connection.ping())
+        return bool(_ringing().ping())
     except (RedisError, OSError):
         return False
 
 
-def _queue(name: str) -> Any:
-    return _open(name, settings.RQ_QUEUES[name]["URL"])
+@dataclass
+class _Silence:
+    """Until when nobody rings, since the last attempt failed: a Redis that hangs must not slow requests."""
+
+    until: float = 0.0
+
+
+_silence = _Silence()
+
+
+def _ringing() -> Redis:
+    return _client(settings.REDIS_URL)
 
 
 @lru_cache
-def _open(name: str, url: str) -> Any:
-    """One client a process: it keeps its connections, and makes new ones after a fork."""
-    del url  # part of the key only
+def _client(url: str) -> Redis:
+    """One impatient client a process: it keeps its connections, and makes new ones after a fork."""
+    return Redis.from_url(
+        url,
+        socket_timeout=RING_TIMEOUT_S,
+        socket_connect_timeout=RING_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _queue(name: str, connection: Redis | None = None) -> Any:
     return django_rq.get_queue(
-        name, commit_mode="auto", job_class=DoorbellJob, serializer=JSONSerializer
+        name,
+        commit_mode="auto",
+        connection=connection,
+        job_class=DoorbellJob,
+        serializer=JSONSerializer,
     )

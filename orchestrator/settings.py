@@ -147,6 +147,7 @@ RQ_QUEUES = {name: {"URL": REDIS_URL, "DEFAULT_RESULT_TTL": 0} for name in QUEUE
 WORKERS_PER_QUEUE = _number("WORKERS_PER_QUEUE", 2, low=1, high=64)
 COMMAND_LEASE_S = _number("COMMAND_LEASE_S", 60, low=2, high=86_400)
 COMMAND_CRASHES_MAX = _number("COMMAND_CRASHES_MAX", 3, low=1, high=100)
+EFFECT_RETRY_MINUTES = _number("EFFECT_RETRY_MINUTES", 1_440, low=0, high=525_600)
 COMMANDS_PER_SHIFT = _number("COMMANDS_PER_SHIFT", 100, low=1, high=10_000)
 QUEUE_PENDING_MAX = _number("QUEUE_PENDING_MAX", 10_000, low=1, high=10_000_000)
 SWEEP_INTERVAL_MS = _number("SWEEP_INTERVAL_MS", 1_000, low=50, high=60_000)
@@ -288,5 +289,6 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # RQ writes three lines for every ring of the bell.
-    "loggers": {"rq": {"level": "WARNING"}},
+    # Every mistyped address is a warning of Django's, as long as whoever typed it likes.
+    "loggers": {"rq": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

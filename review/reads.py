@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -82,8 +82,8 @@ def _queue_place(cursor: str) -> tuple[int, datetime, str] | None:
     try:
         due_at = parse_datetime(moment)
         is_place = due_at and timezone.is_aware(due_at) and PATTERN.fullmatch(pk)
-        return (int(priority), due_at, pk) if due_at and is_place else None
-    except ValueError:
+        return (int(priority), due_at.astimezone(UTC), pk) if due_at and is_place else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -8,7 +8,14 @@ from orchestrator.actions import effects
 from orchestrator.actions.actor import Actor, audit, require
 from orchestrator.core import events as ev
 from orchestrator.core.codec import digest
-from orchestrator.core.errors import AlreadyDecided, BadInput, ItemChanged, NotAllowed, NotFound
+from orchestrator.core.errors import (
+    AlreadyDecided,
+    BadInput,
+    ItemChanged,
+    KeyReused,
+    NotAllowed,
+    NotFound,
+)
 from orchestrator.engine.advance import Step, advance
 from orchestrator.models import Decision, Effect, ReviewItem
 
@@ -39,11 +46,9 @@ def decide(
         raise NotAllowed(actor.name, "decide review items", "Only a person can.")
     _check_input(verdict, reason, note, idempotency_key)
     item = _lock(item_id)
-    repeated = Decision.objects.filter(
-        reviewer=actor.user, idempotency_key=idempotency_key, item=item
-    ).first()
+    repeated = Decision.objects.filter(reviewer=actor.user, idempotency_key=idempotency_key).first()
     if repeated is not None:
-        return repeated
+        return _same(repeated, item, verdict)
     _check_open(item, version)
     _check_person(actor, item)
     decision = Decision.objects.create(
@@ -99,6 +104,12 @@ def _lock(item_id: str) -> ReviewItem:
     return item
 
 
+def _same(repeated: Decision, item: ReviewItem, verdict: str) -> Decision:
+    if (repeated.item_id, repeated.verdict) != (item.pk, verdict):
+        raise KeyReused(repeated.idempotency_key)
+    return repeated
+
+
 def _check_open(item: ReviewItem, version: int) -> None:
     if not item.is_waiting:
         raise _already_decided(item)
@@ -112,7 +123,7 @@ def _check_open(item: ReviewItem, version: int) -> None:
 def _already_decided(item: ReviewItem) -> AlreadyDecided:
     last = item.decisions.select_related("reviewer").order_by("-pk").first()
     at = item.closed_at.isoformat(timespec="seconds") if item.closed_at else ""
-    if last is None:
+    if last is None or item.status == ReviewItem.Status.EXPIRED:
         return AlreadyDecided("The deadline", "expired", at)
     return AlreadyDecided(last.reviewer.get_username(), _PAST[last.verdict], at)
 

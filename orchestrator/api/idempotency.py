@@ -37,6 +37,7 @@ def once(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpRespon
                 key=key,
                 request_hash=request_hash,
                 status=response.status_code,
+                location=response.headers.get("Location", ""),
                 body=response.content.decode(),
             )
         return response
@@ -56,4 +57,6 @@ def _repeat(known: IdempotencyRecord, request_hash: str) -> HttpResponse:
         raise KeyReused(known.key)
     response = HttpResponse(known.body, status=known.status, content_type="application/json")
     response["Idempotency-Replayed"] = "true"
+    if known.location:
+        response["Location"] = known.location
     return response

@@ -1,14 +1,19 @@
 """Refusals as RFC 9457 problem documents: a stable type, a status, a sentence that says what to do."""
 
-from collections.abc import Callable
+import logging
+import secrets
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from orchestrator.core import errors
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -45,12 +50,28 @@ def of_refusal(request: HttpRequest, error: errors.CountersignError) -> HttpResp
 
 
 def of_validation(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    found = [
-        {"field": ".".join(str(part) for part in one["loc"][2:]) or "body", "reason": one["msg"]}
-        for one in error.errors
-    ]
-    title = "Nothing was stored: " + "; ".join(f"{one['field']}: {one['reason']}" for one in found)
+    found = [{"field": _field(one["loc"]), "reason": one["msg"]} for one in error.errors]
+    title = "; ".join(f"{one['field']}: {one['reason']}" for one in found)
+    if request.method not in {"GET", "HEAD"}:
+        title = f"Nothing was stored: {title}"
     return problem("bad-input", 422, title, errors=found)
+
+
+def _field(place: Sequence[str | int]) -> str:
+    """The path inside the body, or the name of the query parameter."""
+    inner = place[2:] if place[0] == "body" else place[-1:]
+    return ".".join(str(part) for part in inner) or "body"
+
+
+def of_bug(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Ours, or the database is away. The id leads from the answer to the log."""
+    error_id = secrets.token_hex(4)
+    logger.error("error %s at %s", error_id, request.path[:200], exc_info=error)
+    title = (
+        f"The server failed (error {error_id}) and stored nothing. Send it again with the same "
+        "Idempotency-Key; if it fails again, tell whoever runs this instance."
+    )
+    return problem("server-error", 500, title)
 
 
 def of_authentication(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
@@ -77,6 +98,7 @@ def too_large() -> str:
     return f"The body is too large and was not stored; at most {settings.JSON_BYTES_MAX:,} bytes are taken."
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, path: str = "") -> HttpResponse:
     """Below /api/ even a mistyped address is answered in JSON."""
     title = f"There is nothing at {request.path}. The operations are listed at /api/v1/docs."
@@ -89,4 +111,5 @@ HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     AuthenticationError: of_authentication,
     HttpError: of_http_error,
     RequestDataTooBig: of_size,
+    Exception: of_bug,
 }

@@ -12,6 +12,9 @@ Name = Annotated[
 Slug = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
+Word = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
 class Strict(Schema):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -66,12 +69,10 @@ class ProposalIn(Strict):
 class BrowseIn(Schema):
     """Which proposals to list."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    status: str = ""
-    disposition: str = ""
-    agent: str = ""
-    action: str = ""
+    status: Word = ""
+    disposition: Word = ""
+    agent: Word = ""
+    action: Word = ""
     before: str = Field("", description="`next` of the page before")
     limit: int = Field(50, ge=1, le=200)
 

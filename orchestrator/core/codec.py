@@ -27,9 +27,10 @@ class JsonLimits:
 
 
 # Strings are matched so that brackets inside them do not count.
-_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+# Possessive throughout: an unterminated string of quotes must not be tried from every one of them.
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.?+[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
 # Only these escapes can bring in what PostgreSQL cannot store; without them no string need be walked.
-_SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89abAB])")
+_SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def safe_json(raw: bytes, limits: JsonLimits | None = None) -> Json:

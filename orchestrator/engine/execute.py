@@ -3,8 +3,10 @@
 import logging
 import os
 import socket
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -20,17 +22,17 @@ from orchestrator.models import Command, Effect
 
 logger = logging.getLogger(__name__)
 
-EFFECT_TRIES_MAX = 5
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 300.0
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
-def work_shift(command: int, *, at_most: int) -> int:
-    """Drain the queue that `command` belongs to; says how many commands were run."""
-    queue = Command.objects.filter(pk=command).values_list("queue", flat=True).first()
-    if queue is None:
-        return 0
+def queue_of(command: int) -> str | None:
+    return Command.objects.filter(pk=command).values_list("queue", flat=True).first()
+
+
+def work_shift(queue: str, *, at_most: int) -> int:
+    """Drain a queue; says how many commands were run."""
     for done in range(at_most):
         claimed = claim.claim(queue, worker=WORKER)
         if claimed is None:
@@ -73,7 +75,13 @@ def _begin(claimed: Claimed) -> Effect | None:
             executor=effect.executor,
         )
         advance([Step(effect.proposal.run_id, started)])
-        Effect.objects.filter(pk=effect.pk).update(status=Effect.Status.CALLING, called_at=Now())
+        # Still CALLING: an earlier call never came back, so from now on it may have happened.
+        effect.may_have_happened |= effect.status == Effect.Status.CALLING
+        Effect.objects.filter(pk=effect.pk).update(
+            status=Effect.Status.CALLING,
+            called_at=Now(),
+            may_have_happened=effect.may_have_happened,
+        )
     return effect
 
 
@@ -116,19 +124,33 @@ def _succeed(claimed: Claimed, effect: Effect, receipt: dict[str, Any]) -> None:
 
 
 def _fail(claimed: Claimed, effect: Effect, error: EffectError) -> None:
-    if error.retryable and claimed.tries < EFFECT_TRIES_MAX:
-        wait_s = min(BACKOFF_FIRST_S * 2 ** (claimed.tries - 1), BACKOFF_MAX_S)
-        claim.put_back(claimed, after_s=wait_s, error=_described(error, claimed))
+    """Again later while that may help; an outage of the target must not cost accepted work."""
+    if error.retryable and _may_try_again(effect):
+        _put_back(claimed, effect, error)
         return
     with transaction.atomic():
         _record_failure(claimed, effect, error)
+
+
+def _may_try_again(effect: Effect) -> bool:
+    given_up = Now() - timedelta(minutes=settings.EFFECT_RETRY_MINUTES)
+    return Effect.objects.filter(pk=effect.pk, created_at__gt=given_up).exists()
+
+
+def _put_back(claimed: Claimed, effect: Effect, error: EffectError) -> None:
+    wait_s = min(BACKOFF_FIRST_S * 2 ** min(claimed.tries - 1, 16), BACKOFF_MAX_S)
+    with transaction.atomic():
+        ours = claim.put_back(claimed, after_s=wait_s, error=_described(error, claimed))
+        if ours and not isinstance(error, EffectInterrupted):
+            # Nothing reached the target, so this call is not one that may have happened.
+            Effect.objects.filter(pk=effect.pk).update(status=Effect.Status.PENDING)
 
 
 def _record_failure(claimed: Claimed, effect: Effect, error: EffectError) -> None:
     described = _described(error, claimed)
     if not claim.finish(claimed, status=Command.Status.FAILED, error=described):
         return
-    lost = isinstance(error, EffectInterrupted)
+    lost = effect.may_have_happened or isinstance(error, EffectInterrupted)
     end_effect(effect, described, key=f"cmd:{claimed.id}", lost=lost)
 
 

@@ -3,11 +3,15 @@
 Any number of sweepers may run; each statement takes only rows that nobody else holds.
 """
 
+import logging
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
@@ -18,6 +22,8 @@ from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.execute import end_effect
 from orchestrator.models import AuditEntry, Command, Effect, IdempotencyRecord, Proposal, ReviewItem
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:
@@ -27,8 +33,21 @@ class Swept:
 
 
 def sweep() -> Swept:
-    _forget_answers()
-    return Swept(leases=_end_leases(), rings=_ring_again(), expired=_expire())
+    """Each broom on its own: what one cannot lift must not keep the others from their work."""
+    _guarded(_forget)
+    return Swept(
+        leases=_guarded(_end_leases),
+        rings=_guarded(_ring_again),
+        expired=_guarded(_expire_items) + _guarded(_expire_revisions),
+    )
+
+
+def _guarded(broom: Callable[[], int]) -> int:
+    try:
+        return broom()
+    except Exception:
+        logger.exception("%s stopped; the rest goes on", broom.__name__)
+        return 0
 
 
 # A lease that ran out means that the worker died or hangs. The token stays; the next claim adds one,
@@ -55,28 +74,40 @@ def _end_leases() -> int:
 
 
 def _give_up(command: int, crashes: int) -> None:
-    """A command that kills every worker it meets must not meet them all.
-
-    If it was calling its target when the last one died, nobody knows what happened there.
-    """
-    row = Command.objects.get(pk=command)
-    reason = f"{crashes} workers stopped while running it; it was not tried again"
+    """A command that costs every worker its lease must not meet them all."""
+    reason = (
+        f"its lease ran out {crashes} times: workers stopped while running it, or its target "
+        "takes longer than COMMAND_LEASE_S; it was not tried again"
+    )
     error = {"code": "gave-up", "reason": reason, "retryable": False}
     Command.objects.filter(pk=command).update(
         status=Command.Status.FAILED, error=error, finished_at=Now()
     )
+    try:
+        # A savepoint: whatever is wrong with its effect, the command itself stays given up.
+        with transaction.atomic():
+            _end_effect_of(command, error)
+    except Exception:
+        logger.exception("command %s was given up, its effect could not be ended", command)
+
+
+def _end_effect_of(command: int, error: dict[str, Any]) -> None:
+    """If it was calling its target when the last worker stopped, nobody knows what happened there."""
+    key = Command.objects.get(pk=command).key
     effect = Effect.objects.select_related("proposal").get(
-        pk=row.key.removeprefix(f"{RunEffect.kind}:")
+        pk=key.removeprefix(f"{RunEffect.kind}:")
     )
-    lost = effect.status == Effect.Status.CALLING
+    lost = effect.may_have_happened or effect.status == Effect.Status.CALLING
     end_effect(effect, error, key=f"cmd:{command}", lost=lost)
 
 
-def _forget_answers() -> None:
-    """Answers kept for retries, once no retry can still come."""
+def _forget() -> int:
+    """Answers kept for retries, once no retry can still come, and sessions that are over."""
     kept_since = Now() - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS)
     old = IdempotencyRecord.objects.filter(created_at__lt=kept_since)
     IdempotencyRecord.objects.filter(pk__in=old.values("pk")[: settings.SWEEP_BATCH]).delete()
+    over = Session.objects.filter(expire_date__lt=Now())
+    return Session.objects.filter(pk__in=over.values("pk")[: settings.SWEEP_BATCH]).delete()[0]
 
 
 def _ring_again() -> int:
@@ -98,19 +129,15 @@ def _ring_again() -> int:
     return len(ready)
 
 
-def _expire() -> int:
-    return _expire_items() + _expire_revisions()
-
-
 def _expire_items() -> int:
     """Deadlines expire to no. One transaction an item: a reviewer may be deciding the next one."""
     expired = 0
     for item in ReviewItem.objects.waiting().filter(due_at__lte=Now())[: settings.SWEEP_BATCH]:
-        expired += expire_item(item.pk)
+        expired += _expire_item(item.pk)
     return expired
 
 
-def expire_item(pk: str) -> int:
+def _expire_item(pk: str) -> int:
     with transaction.atomic():
         item = (
             ReviewItem.objects.select_for_update(of=("self",), skip_locked=True)

@@ -20,6 +20,10 @@ class AuditEntry(models.Model):
         indexes = [
             # The history of one object, newest first.
             models.Index(fields=["object_id", "-id"], name="audit_by_object"),
+            # The filters of the audit log, for what is rare as well.
+            models.Index(fields=["verb", "-id"], name="audit_by_verb"),
+            models.Index(fields=["user", "-id"], name="audit_by_user"),
+            models.Index(fields=["token", "-id"], name="audit_by_token"),
         ]
 
     def __str__(self) -> str:

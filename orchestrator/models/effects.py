@@ -24,6 +24,8 @@ class Effect(models.Model):
     executor = models.CharField(max_length=60)
     idempotency_key = models.CharField(max_length=120, unique=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.PENDING)
+    # A call ended without an answer; without a receipt the outcome can then only be unknown.
+    may_have_happened = models.BooleanField(default=False)
     receipt = models.JSONField(null=True)
     error = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)

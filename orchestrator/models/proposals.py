@@ -66,6 +66,7 @@ class Proposal(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="proposal_by_status"),
+            models.Index(fields=["disposition", "-id"], name="proposal_by_disposition"),
             models.Index(fields=["action", "-id"], name="proposal_by_action"),
             models.Index(fields=["agent", "-id"], name="proposal_by_agent"),
             # engine.sweep: revision requests that nobody answered.

@@ -35,6 +35,7 @@ class IdempotencyRecord(models.Model):
     key = models.CharField(max_length=255)
     request_hash = models.CharField(max_length=71)
     status = models.PositiveSmallIntegerField()
+    location = models.CharField(max_length=200, default="")
     body = models.TextField()
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
 

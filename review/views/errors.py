@@ -1,7 +1,9 @@
 """Pages that say no: what happened, what was kept, what to do. Fragments get one line, never a page."""
 
+import logging
 import secrets
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -12,11 +14,20 @@ from django.views.decorators.csrf import requires_csrf_token
 from orchestrator.core.policy.roles import roles_with
 from review.htmx import is_partial, send_to_notice
 
+logger = logging.getLogger(__name__)
+
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
     if is_partial(request):
         return _refuse(request, "errors/signed_out.html", HTTPStatus.UNAUTHORIZED)
-    return redirect_to_login(request.get_full_path())
+    return redirect_to_login(_page_of(request))
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Where to come back to: a form's own address answers no GET, the page it is on does."""
+    if request.method in {"GET", "HEAD"}:
+        return request.get_full_path()
+    return urlsplit(request.headers.get("Referer", "")).path or "/"
 
 
 def refuse_role(request: HttpRequest, capability: str) -> HttpResponse:
@@ -45,7 +56,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the request: what broke may be the session or the database itself."""
-    page = render_to_string("500.html", {"error_id": secrets.token_hex(4)})
+    error_id = secrets.token_hex(4)
+    logger.error("error %s at %s", error_id, request.path[:200], exc_info=True)
+    page = render_to_string("500.html", {"error_id": error_id})
     return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
@@ -44,7 +45,8 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     """Also works without JavaScript; with it, `app.js` writes the same cookie."""
     back = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())
-    response = redirect(back if safe else "home")
+    # Not redirect(): it would take a word for the name of a view.
+    response = HttpResponseRedirect(back if back and safe else reverse("home"))
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         secure = settings.SESSION_COOKIE_SECURE

@@ -4,13 +4,22 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from orchestrator.actions import reviews, tokens
+from orchestrator.actions import proposals, reviews, tokens
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import AlreadyDecided, BadInput, ItemChanged, NotAllowed, NotFound
+from orchestrator.core.errors import (
+    AlreadyDecided,
+    BadInput,
+    ItemChanged,
+    KeyReused,
+    NotAllowed,
+    NotFound,
+)
+from orchestrator.engine.sweep import sweep
 from orchestrator.models import AuditEntry, Command, Decision, Effect, Proposal, ReviewItem
+from orchestrator.models.ids import new_id
 from tests.conftest import SYSTEM, Cast
 
 Propose = Callable[..., Proposal]
@@ -104,11 +113,10 @@ def test_a_disabled_person_decides_nothing(cast: Cast, item: ReviewItem) -> None
         decide(cast.rita, item)
 
 
-def test_nobody_approves_their_own_proposal(cast: Cast, rule: Activate, propose: Propose) -> None:
-    rule()
+def test_nobody_approves_their_own_proposal(cast: Cast) -> None:
     own = tokens.find(tokens.issue(SYSTEM, owner=cast.rita, name="mine", scopes=["propose"]))
-    proposal = propose()
-    Proposal.objects.filter(pk=proposal.pk).update(token=own)
+    suggestion = proposals.Suggestion(agent="a", action="b")
+    proposal = proposals.submit(Actor(cast.rita, own), suggestion)
     with pytest.raises(NotAllowed, match="own token"):
         decide(cast.rita, proposal.review_items.get())
 
@@ -147,15 +155,63 @@ def test_a_deadline_that_passed_is_a_no_even_before_the_sweep(cast: Cast, item: 
         decide(cast.rita, item)
 
 
-def test_the_database_itself_refuses_another_payload(cast: Cast, item: ReviewItem) -> None:
-    decision = decide(cast.rita, item)
-    effect = Effect.objects.get()
-    with pytest.raises(DatabaseError, match="effect_same_payload"), transaction.atomic():
-        Effect.objects.filter(pk=effect.pk).update(payload_digest="sha256:other")
-        Effect.objects.raw("SET CONSTRAINTS ALL IMMEDIATE")
-    with pytest.raises(DatabaseError, match="never changes"), transaction.atomic():
-        Proposal.objects.filter(pk=item.proposal_id).update(payload="{}")
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-        Decision.objects.filter(pk=decision.pk).update(verdict="reject")
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-        AuditEntry.objects.all().delete()
+def test_after_the_deadline_nobody_is_named_the_winner(
+    cast: Cast, propose: Propose, rule: Activate
+) -> None:
+    rule(effect="two_person")
+    item = propose().review_items.get()
+    decide(cast.rita, item)
+    ReviewItem.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    sweep()
+    with pytest.raises(AlreadyDecided, match="The deadline was first: expired"):
+        decide(cast.rolf, item, version=item.version + 1)
+
+
+def test_one_key_is_one_decision(cast: Cast, propose: Propose, rule: Activate) -> None:
+    rule()
+    one, other = propose().review_items.get(), propose().review_items.get()
+    decide(cast.rita, one, idempotency_key="click")
+    with pytest.raises(KeyReused):
+        decide(cast.rita, one, "reject", idempotency_key="click", reason="wrong_value")
+    with pytest.raises(KeyReused):
+        decide(cast.rita, other, idempotency_key="click")
+    assert Decision.objects.count() == 1
+
+
+def refused(statement: str, *values: object) -> bool:
+    """Whether the database itself says no to the role the product uses."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except DatabaseError as error:
+        return "never changes" in str(error) or "not allowed" in str(error)
+    return False
+
+
+def test_the_database_itself_keeps_what_was_written(cast: Cast, item: ReviewItem) -> None:
+    decide(cast.rita, item)
+    for column in ("payload", "digest", "action", "rationale", "evidence", "agent"):
+        assert refused(f"UPDATE orchestrator_proposal SET {column} = 'x'"), column
+    assert refused("UPDATE orchestrator_ruleversion SET condition = 'true'")
+    assert not refused("UPDATE orchestrator_ruleversion SET stage = 'retired'")
+    for table in ("event", "auditentry", "decision", "snapshot", "disposition", "policycheck"):
+        assert refused(f"UPDATE orchestrator_{table} SET id = id"), table
+        assert refused(f"DELETE FROM orchestrator_{table}"), table
+
+
+def test_the_database_itself_refuses_an_effect_that_nothing_allows(
+    cast: Cast, item: ReviewItem, propose: Propose, rule: Activate
+) -> None:
+    insert = (
+        "INSERT INTO orchestrator_effect (id, proposal_id, payload_digest, disposition_id,"
+        " decision_id, executor, idempotency_key, status, may_have_happened, created_at)"
+        " SELECT %s, p.id, p.digest, %s, %s, 'ledger', 'k', 'pending', false, now()"
+        " FROM orchestrator_proposal p WHERE p.id = %s"
+    )
+    held, accepted = item.proposal, propose(action="email.send")
+    rejection = decide(cast.rita, item, "reject", reason="wrong_value")
+    own = held.dispositions.get().pk
+    someone_elses = accepted.dispositions.get().pk
+    for disposition, decision in ((own, None), (someone_elses, None), (None, rejection.pk)):
+        assert refused(insert, new_id("eff"), disposition, decision, held.pk)

@@ -16,8 +16,7 @@ def test_ready_asks_the_database_and_the_doorbell(client: Client, db: None) -> N
 def test_a_silent_doorbell_is_told_but_stops_nothing(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = {"effects": {"URL": "redis://127.0.0.1:1/0"}}
-    monkeypatch.setattr(settings, "RQ_QUEUES", nowhere)
+    monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
     response = client.get("/readyz")
     assert (response.status_code, response.json()["doorbell"]) == (200, "not answering")
 

@@ -14,6 +14,7 @@ def test_a_retry_gets_the_same_answer(call: Call) -> None:
     again = call("POST", "/proposals", REFUND, **{"Idempotency-Key": "k-1"})
     assert (again.status_code, again.json()) == (first.status_code, first.json())
     assert again["Idempotency-Replayed"] == "true"
+    assert again["Location"] == first["Location"]
     assert Proposal.objects.count() == 1
 
 

@@ -7,14 +7,14 @@ import pytest
 from django.db import connection
 
 from orchestrator.engine.execute import work_shift
-from orchestrator.models import Command, Proposal
+from orchestrator.models import Proposal
 from tests.api.conftest import REFUND, Call
 
 
 def test_it_shows_the_effect_and_its_receipt(call: Call) -> None:
     made = call("POST", "/proposals", REFUND).json()
     assert (made["status"], made["effect"]["status"]) == ("accepted", "pending")
-    work_shift(Command.objects.get().pk, at_most=1)
+    work_shift("effects", at_most=1)
     read = call("GET", f"/proposals/{made['id']}").json()
     assert read["status"] == "executed"
     assert read["effect"]["receipt"]["payload"] == made["proposal"]["digest"]
@@ -49,7 +49,7 @@ def test_waiting_ends_with_the_outcome(call: Call) -> None:
     made = call("POST", "/proposals", REFUND).json()
 
     def work() -> None:
-        work_shift(Command.objects.get().pk, at_most=1)
+        work_shift("effects", at_most=1)
         connection.close()
 
     worker = threading.Timer(0.4, work)
@@ -102,3 +102,20 @@ def test_a_page_costs_the_same_however_many_there_are(
     key = Proposal.objects.latest("pk").pk
     with django_assert_num_queries(7):
         call("GET", f"/proposals/{key}")
+
+
+def test_a_mistyped_filter_is_not_ignored(call: Call) -> None:
+    response = call("GET", "/proposals?statsu=executed")
+    assert response.status_code == 422
+    assert "statsu" in response.json()["title"]
+
+
+def test_a_wrong_query_names_its_parameter(call: Call) -> None:
+    problem = call("GET", "/proposals?limit=0").json()
+    assert problem["errors"][0]["field"] == "limit"
+    assert "stored" not in problem["title"]
+
+
+@pytest.mark.parametrize("name", ["agent", "action", "disposition", "status"])
+def test_nul_in_a_query_is_refused(call: Call, name: str) -> None:
+    assert call("GET", f"/proposals?{name}=%00").status_code == 422

@@ -91,6 +91,7 @@ BAD_BODIES: dict[str, tuple[bytes, int, str]] = {
     "a list": (b"[]", 400, "must be a JSON object"),
     "a NUL": (b'{"agent": "a", "action": "b", "target": "\\u0000"}', 400, "NUL"),
     "a surrogate": (b'{"agent": "a", "action": "b", "target": "\\ud800"}', 400, "surrogate"),
+    "a low surrogate": (b'{"agent": "a", "action": "b", "args": {"\\udfff": 1}}', 400, "surrogate"),
     "a key twice": (b'{"agent": "a", "agent": "b", "action": "c"}', 400, "appears twice"),
     "NaN": (b'{"agent": "a", "action": "b", "confidence": NaN}', 400, "NaN"),
     "a huge number": (b'{"agent": "a", "action": "b", "args": {"n": 1e999}}', 400, "too large"),

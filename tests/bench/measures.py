@@ -1,6 +1,5 @@
 """What is measured. Each function returns its figures under the names they keep for ever."""
 
-import secrets
 import statistics
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from django.conf import settings
@@ -22,6 +21,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.guardrails import Rule, check_all
 from orchestrator.engine.execute import work_shift
 from orchestrator.models import Command, Proposal
+from tests.own_database import own_database
 
 ROUNDS = 300
 LATENCIES = 60
@@ -30,22 +30,17 @@ SYSTEM = Actor(None)
 
 @contextmanager
 def fresh_database() -> Iterator[None]:
-    """A database of our own beside the given one, so that nobody's data is touched."""
-    name = f"countersign_bench_{secrets.token_hex(4)}"
-    with psycopg.connect(_dsn(), autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
+    """Everything is measured in a database of our own, which the settings then name."""
+    with own_database(settings.DATABASE_URL, "bench") as url:
         connections.close_all()
+        settings.DATABASE_URL = url
+        name = urlsplit(url).path.removeprefix("/")
         settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
         try:
             call_command("migrate", verbosity=0, interactive=False)
             yield
         finally:
             connections.close_all()
-            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _dsn() -> str:
-    return settings.DATABASE_URL
 
 
 @dataclass
@@ -174,8 +169,7 @@ def _approve(reviewer: Actor, item: str) -> object:
 
 def _run_all() -> Meter:
     commands = Command.objects.filter(status="pending")
-    first = commands.earliest("pk").pk
-    return metered(lambda: work_shift(first, at_most=1), commands.count() - 1)
+    return metered(lambda: work_shift("effects", at_most=1), commands.count() - 1)
 
 
 def doorbell() -> dict[str, float]:
@@ -183,7 +177,7 @@ def doorbell() -> dict[str, float]:
     agents = users.create(SYSTEM, username="more-agents", password=None, role=None)
     text = tokens.issue(SYSTEM, owner=agents, name="bench", scopes=["propose"])
     agent = Actor(agents, tokens.find(text))
-    work_shift(Command.objects.latest("pk").pk, at_most=10_000)
+    work_shift("effects", at_most=10_000)
     with _worker():
         _time_to_receipt(agent)
         times = [_time_to_receipt(agent) for _ in range(LATENCIES)]
@@ -205,18 +199,13 @@ def _time_to_receipt(agent: Actor) -> float:
 
 @contextmanager
 def _worker() -> Iterator[None]:
-    name = connection.settings_dict["NAME"]
-    url = settings.DATABASE_URL
-    base, _, query = url.partition("?")
-    own = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
-    root = Path(settings.BASE_DIR)
     process = subprocess.Popen(
         [sys.executable, "manage.py", "worker", "--queue", "effects"],
-        cwd=root,
+        cwd=settings.BASE_DIR,
         env={
             "PATH": "/usr/bin:/bin",
             "VAR_DIR": str(settings.VAR_DIR),
-            "DATABASE_URL": own,
+            "DATABASE_URL": settings.DATABASE_URL,
             "REDIS_URL": settings.REDIS_URL,
         },
     )

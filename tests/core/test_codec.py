@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,18 @@ def test_it_refuses(name: str) -> None:
 )
 def test_it_takes(raw: bytes, value: object) -> None:
     assert safe_json(raw) == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b'{"a":"' + b'\\"' * 400_000, b'"' * 900_001, b'["' + b"\\" * 900_000, b'{"' + b"a" * 900_000],
+    ids=["escaped quotes", "quotes", "backslashes", "one long word"],
+)
+def test_an_unfinished_string_costs_no_more_than_its_length(raw: bytes) -> None:
+    before = time.process_time()
+    with pytest.raises(BadJson):
+        safe_json(raw)
+    assert time.process_time() - before < 2
 
 
 def test_it_takes_limits() -> None:

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
-from orchestrator.core.errors import EffectRefused, EffectUnavailable
+from orchestrator.core.errors import EffectError, EffectRefused, EffectUnavailable
 from orchestrator.effects import registry
 from orchestrator.effects.base import EffectCall
 from orchestrator.effects.ledger import Ledger
@@ -139,36 +140,65 @@ def test_waiting_between_tries_grows(propose: Propose, target: Target) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "tries", "code"),
+    ("failure", "tries"),
     [
-        (EffectRefused("unknown order"), 1, "effect-refused"),
-        (EffectUnavailable("no answer"), execute.EFFECT_TRIES_MAX, "effect-unavailable"),
+        (EffectRefused("unknown order"), 1),
+        (EffectUnavailable("no answer"), 3),
     ],
     ids=["refused", "unreachable for good"],
 )
 def test_a_failure_is_recorded_with_its_reason(
-    propose: Propose, target: Target, failure: Exception, tries: int, code: str
+    propose: Propose,
+    target: Target,
+    settings: Settings,
+    failure: EffectError,
+    tries: int,
 ) -> None:
     propose()
     target.failures = [failure] * tries
-    for _ in range(tries):
-        Command.objects.update(not_before="2020-01-01T00:00:00Z")
-        execute.run(claimed())
+    run_again_and_again(tries, settings)
     effect = Effect.objects.get()
-    assert (effect.status, effect.error["code"], effect.error["tries"]) == ("failed", code, tries)
-    assert str(failure.args[0]) in effect.error["reason"]
+    assert (effect.status, effect.error["code"]) == ("failed", failure.code)
+    assert effect.error["tries"] == tries
+    assert failure.reason in effect.error["reason"]
     assert Proposal.objects.get().status == "failed"
     assert Command.objects.get().status == "failed"
 
 
-def test_a_call_without_an_answer_is_repeated_and_then_unknown_never_failed(
-    propose: Propose, target: Target
+def test_once_it_may_have_happened_it_is_never_called_failed(
+    propose: Propose, target: Target, settings: Settings
 ) -> None:
+    """The first call wrote and its answer was lost; later the target could not be reached at all."""
     propose()
-    target.failures = [ZeroDivisionError("cut off")] * execute.EFFECT_TRIES_MAX
-    for _ in range(execute.EFFECT_TRIES_MAX):
+    target.failures = [TimeoutError("late"), EffectUnavailable("gone"), EffectUnavailable("gone")]
+    run_again_and_again(3, settings)
+    assert Effect.objects.get().status == "unknown"
+    assert Proposal.objects.get().status == "unknown"
+
+
+def test_an_outage_shorter_than_the_setting_costs_nothing(propose: Propose, target: Target) -> None:
+    propose()
+    target.failures = [EffectUnavailable("down")] * 30
+    for _ in range(31):
         Command.objects.update(not_before="2020-01-01T00:00:00Z")
         execute.run(claimed())
+    assert Proposal.objects.get().status == "executed"
+
+
+def run_again_and_again(times: int, settings: Settings) -> None:
+    """Until trying again is over, which only the last time is."""
+    for left in range(times, 0, -1):
+        settings.EFFECT_RETRY_MINUTES = 60 if left > 1 else 0
+        Command.objects.update(not_before="2020-01-01T00:00:00Z")
+        execute.run(claimed())
+
+
+def test_a_call_without_an_answer_is_repeated_and_then_unknown_never_failed(
+    propose: Propose, target: Target, settings: Settings
+) -> None:
+    propose()
+    target.failures = [ZeroDivisionError("cut off")] * 3
+    run_again_and_again(3, settings)
     assert len({call.key for call in target.calls}) == 1
     effect = Effect.objects.get()
     assert (effect.status, effect.error["code"]) == ("unknown", "effect-interrupted")
@@ -183,7 +213,7 @@ def test_a_payload_that_was_changed_behind_our_back_never_runs(
     propose()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE orchestrator_proposal DISABLE TRIGGER payload_is_immutable")
+        cursor.execute("ALTER TABLE orchestrator_proposal DISABLE TRIGGER immutable")
         cursor.execute("UPDATE orchestrator_proposal SET payload = replace(payload, '184000', '9')")
     execute.run(claimed())
     assert target.calls == []

@@ -7,7 +7,7 @@ from django.db import connection
 
 from orchestrator import journal
 from orchestrator.engine.execute import work_shift
-from orchestrator.models import Command, Event, Proposal
+from orchestrator.models import Event, Proposal, Run
 
 pytestmark = pytest.mark.broken_log
 
@@ -16,6 +16,8 @@ CHANGES = {
     "another time": ("UPDATE orchestrator_event SET at = at - interval '1 day' WHERE seq = 3", 3),
     "another kind": ("UPDATE orchestrator_event SET kind = 'proposal_approved' WHERE seq = 3", 3),
     "one left out": ("DELETE FROM orchestrator_event WHERE seq = 2", 2),
+    "its end cut off": ("DELETE FROM orchestrator_event WHERE seq >= 4", 4),
+    "all of it gone": ("DELETE FROM orchestrator_event", 1),
     "two swapped": (
         "UPDATE orchestrator_event e SET payload = o.payload, kind = o.kind FROM orchestrator_event o"
         " WHERE (e.seq, o.seq) IN ((1, 2), (2, 1))",
@@ -31,7 +33,7 @@ CHANGES = {
 @pytest.fixture
 def run(propose: Callable[..., Proposal]) -> str:
     proposal = propose()
-    work_shift(Command.objects.get().pk, at_most=1)
+    work_shift("effects", at_most=1)
     return proposal.run_id
 
 
@@ -45,14 +47,14 @@ def behind_our_back(statement: str) -> None:
 
 def test_an_untouched_run_is_whole(run: str) -> None:
     assert Event.objects.filter(run=run).count() == 5
-    assert journal.first_broken(run) is None
+    assert journal.first_broken(Run.objects.get()) is None
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_found_where_it_was_made(run: str, name: str) -> None:
     statement, seq = CHANGES[name]
     behind_our_back(statement)
-    assert journal.first_broken(run) == seq
+    assert journal.first_broken(Run.objects.get()) == seq
 
 
 def test_replaying_gives_the_stored_state(run: str) -> None:

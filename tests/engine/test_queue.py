@@ -1,6 +1,10 @@
 """The doorbell against a real Valkey: what it takes, and above all what it refuses."""
 
 import pickle
+import socket
+import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,7 +34,9 @@ def work(redis: Redis) -> Callable[[], list[int]]:
 
     def until_empty() -> list[int]:
         heard: list[int] = []
-        queue.DoorbellWorker("effects", heard.append).work(burst=True, logging_level="ERROR")
+        stop = threading.Event()
+        worker = queue.DoorbellWorker("effects", heard.append, stop)
+        worker.work(burst=True, logging_level="ERROR")
         return heard
 
     return until_empty
@@ -101,6 +107,8 @@ def test_callbacks_and_webhooks_in_redis_are_not_believed(
     (key,) = redis.keys("rq:job:*")
     redis.hset(key, "success_callback_name", "tests.engine.test_queue.explode")
     redis.hset(key, "failure_callback_name", "tests.engine.test_queue.explode")
+    redis.hset(key, "timeout", "abc")
+    redis.hset(key, "created_at", "garbage")
     redis.hset(key, "webhooks", '[{"url": "http://127.0.0.1:9/", "job_status": "finished"}]')
     assert work() == [17]
     assert EXPLODED == []
@@ -116,11 +124,47 @@ def explode(*_: Any) -> None:
 def test_a_dead_doorbell_stops_nobody(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nowhere = {"effects": {"URL": "redis://127.0.0.1:1/0", "DEFAULT_RESULT_TTL": 0}}
-    monkeypatch.setattr(settings, "RQ_QUEUES", nowhere)
+    monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(queue._silence, "until", 0.0)
     queue.ring("effects", [1])
-    assert "out of order" in caplog.text
+    assert caplog.text.count("out of order") == 1
+    queue.ring("effects", [1])
+    assert caplog.text.count("out of order") == 1, "it does not try again at once"
     assert not queue.is_answering()
+
+
+def test_a_hanging_doorbell_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the call and never answers, as a stopped process does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setattr(settings, "REDIS_URL", f"redis://127.0.0.1:{port}/0")
+        monkeypatch.setattr(queue._silence, "until", 0.0)
+        began = time.monotonic()
+        for _ in range(20):
+            queue.ring("effects", [1])
+        assert time.monotonic() - began < 5 * queue.RING_TIMEOUT_S
+    queue._client.cache_clear()
+
+
+def test_without_redis_it_goes_on_listening_until_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(settings, "RQ_QUEUES", {"effects": {"URL": "redis://127.0.0.1:1/0"}})
+    monkeypatch.setattr(queue, "LISTEN_AGAIN_AFTER_S", 0.01)
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    queue.serve("effects", lambda command: None, stop)
+    assert caplog.text.count("out of order") > 1
+
+
+def test_an_oversized_job_is_refused_without_inflating(
+    redis: Redis, work: Callable[[], list[int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.ring("effects", [17])
+    (key,) = redis.keys("rq:job:*")
+    redis.hset(key, "data", zlib.compress(b"0" * 50_000_000))
+    assert work() == []
+    assert "DeserializationError" in caplog.text
 
 
 def test_refusals_are_not_our_own_errors() -> None:

@@ -19,6 +19,7 @@ from orchestrator.models import (
     LedgerEntry,
     Proposal,
     ReviewItem,
+    Run,
 )
 
 Propose = Callable[..., Proposal]
@@ -69,8 +70,27 @@ def test_a_command_that_kills_its_workers_is_given_up(
         sweep()
     assert Command.objects.get().status == "failed"
     assert Proposal.objects.get().status == "failed"
-    assert "3 workers stopped" in Effect.objects.get().error["reason"]
+    assert "its lease ran out 3 times" in Effect.objects.get().error["reason"]
     assert claim.claim("effects", worker="next") is None
+
+
+@pytest.mark.broken_log
+def test_one_bad_row_stops_neither_the_sweeper_nor_its_neighbours(
+    propose: Propose, rung: list[int], settings: Settings
+) -> None:
+    settings.COMMAND_CRASHES_MAX = 1
+    bad, good = propose(), propose()
+    Run.objects.filter(pk=bad.run_id).update(state="", seq=0, head="")
+    for _ in range(2):
+        claim.claim("effects", worker="doomed")
+    Command.objects.update(lease_until=LONG_AGO)
+    late = propose(confidence=0.7)
+    Proposal.objects.filter(pk=late.pk).update(due_at=LONG_AGO)
+    swept = sweep()
+    assert (swept.leases, swept.expired) == (2, 1)
+    assert set(Command.objects.values_list("status", flat=True)) == {"failed"}
+    assert Proposal.objects.get(pk=good.pk).status == "failed"
+    assert Proposal.objects.get(pk=bad.pk).status == "accepted"
 
 
 def test_given_up_in_the_middle_of_a_call_is_unknown_not_failed(

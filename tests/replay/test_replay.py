@@ -78,7 +78,7 @@ def test_the_command_replays_one_run_all_runs_and_a_folder(
 ) -> None:
     run = propose().run_id
     propose(confidence=0.7)
-    work_shift(Command.objects.get().pk, at_most=1)
+    work_shift("effects", at_most=1)
     assert replay(run).startswith("1 histories replayed")
     assert replay("--all", "--write", str(tmp_path)).startswith("2 histories")
     assert replay("--dir", str(tmp_path)).startswith("2 histories")

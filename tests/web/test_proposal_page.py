@@ -5,7 +5,7 @@ from django.conf import settings
 from django.test import Client
 
 from orchestrator.engine.execute import work_shift
-from orchestrator.models import Command, Proposal
+from orchestrator.models import Proposal
 from tests.web.conftest import HTMX, form_for
 
 Propose = Callable[..., Proposal]
@@ -99,7 +99,7 @@ def test_the_receipt_appears_when_the_effect_is_done(rita: Client, held: Proposa
     poll = HTMX | {"HX-PTag": tag}
     assert rita.get(f"/proposals/{held.pk}/outcome/", headers=poll).status_code == 304
 
-    work_shift(Command.objects.get().pk, at_most=1)
+    work_shift("effects", at_most=1)
 
     done = rita.get(f"/proposals/{held.pk}/outcome/", headers=poll)
     assert done.status_code == 200

@@ -51,6 +51,9 @@ def _histories(*, run: str | None, all: bool, dir: Path | None) -> Iterator[Hist
         if not runs.exists():
             raise CommandError(f"There is no run {run}.")
     for found in runs.iterator(chunk_size=AT_ONCE):
+        broken = journal.first_broken(found)
+        if broken is not None:
+            raise CommandError(f"{found.pk}: its log was changed or cut at event {broken}.")
         yield journal.history(found)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from orchestrator.engine.sweep import sweep
 
@@ -31,11 +31,6 @@ class Command(BaseCommand):
             self._sweep()
 
     def _sweep(self) -> None:
-        """A database that is away must not end the sweeper: it is what heals the rest."""
-        try:
-            swept = sweep()
-        except DatabaseError as error:
-            logger.warning("could not sweep, trying again: %s", error)
-            return
+        swept = sweep()
         if swept.leases or swept.expired:
             logger.info("ended %d leases, expired %d items", swept.leases, swept.expired)
