@@ -1,5 +1,7 @@
 """One child process: what it is, how it wants to be treated, how it is started."""
 
+import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -57,5 +59,7 @@ def open_log(path: Path) -> BinaryIO:
 
 
 def rotate_log(path: Path) -> None:
+    """Keep the last part and begin anew. Emptied, not renamed: a running child goes on appending to it."""
     if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        path.replace(path.with_suffix(path.suffix + ".1"))
+        shutil.copyfile(path, path.with_suffix(path.suffix + ".1"))
+        os.truncate(path, 0)

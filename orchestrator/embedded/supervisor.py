@@ -44,7 +44,6 @@ class Supervisor:
         self._children: dict[str, Child] = {}
 
     def start(self, program: Program) -> None:
-        rotate_log(program.log)
         self._children[program.name] = Child(program, spawn(program), time.monotonic())
 
     def pid(self, name: str) -> int:
@@ -79,6 +78,7 @@ class Supervisor:
         self._children.clear()
 
     def _look_at(self, child: Child) -> None:
+        rotate_log(child.program.log)
         lived_s = time.monotonic() - child.started_at
         if lived_s > QUICK_S:
             child.proved, child.quick_ends = True, 0

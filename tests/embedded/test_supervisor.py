@@ -108,11 +108,14 @@ def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
     assert wait_until_gone([grandchild], seconds=2) == []
 
 
-def test_a_long_log_makes_room_at_the_next_start(tmp_path: Path) -> None:
+def test_a_long_log_makes_room_while_the_child_goes_on_writing(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
-    log.write_bytes(b"x" * (LOG_BYTES_MAX + 1))
-    rotate_log(log)
-    assert not log.exists()
+    with log.open("ab") as child:
+        child.write(b"x" * (LOG_BYTES_MAX + 1))
+        child.flush()
+        rotate_log(log)
+        child.write(b"later")
+    assert log.read_bytes() == b"later"
     assert (tmp_path / "web.log.1").stat().st_size == LOG_BYTES_MAX + 1
 
 
