@@ -197,6 +197,9 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "orchestrator.static_files.StaticFilesMiddleware",
+    # Below the static files, which are compressed once and for all. It pads its answers, and
+    # Django masks CSRF tokens anew each time, so that their length tells nothing.
+    "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -169,10 +169,14 @@ function moveRow(event, step) {
   rows[Math.min(rows.length - 1, Math.max(0, from + step))].focus();
 }
 
-// Opening a folded form puts the cursor where the answer goes.
+// Opening a folded form puts the cursor where the answer goes, unless a quick hand is already there:
+// the event comes late, and letters typed into a note would become keys.
 document.addEventListener(
   "toggle",
-  ({ target }) => target.open && target.querySelector?.("[data-first]")?.focus(),
+  ({ target }) => {
+    const isInside = target.contains(document.activeElement) && !document.activeElement.matches("summary");
+    if (target.open && !isInside) target.querySelector?.("[data-first]")?.focus();
+  },
   true,
 );
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from orchestrator.models import Proposal
 from review.presentation.money import money
-from review.presentation.values import said
+from review.presentation.values import reveal_plainly, said
 
 PIECE_LENGTH_MAX = 90
 
@@ -40,7 +40,7 @@ def sentence(proposal: Proposal) -> SafeString:
 
 def plain_sentence(proposal: Proposal) -> str:
     """For the title of the window, where there is no markup."""
-    return "".join(text for text, _ in _pieces(proposal))
+    return reveal_plainly("".join(text for text, _ in _pieces(proposal)))
 
 
 def _pieces(proposal: Proposal) -> Iterator[tuple[str, bool]]:

@@ -37,6 +37,11 @@ def reveal(text: str) -> SafeString:
     return mark_safe(marked)  # noqa: S308  (escaped above; the marks are hexadecimal digits and Unicode names)
 
 
+def reveal_plainly(text: str) -> str:
+    """The same where there is no markup, such as the title of a window."""
+    return _UNSEEN.sub(lambda match: f"U+{ord(match.group()):04X}", text)
+
+
 def _mark(match: re.Match[str]) -> str:
     code = f"U+{ord(match.group()):04X}"
     name = unicodedata.name(match.group(), "CONTROL CHARACTER").lower()
