@@ -1,0 +1,65 @@
+"""The whole product with its demo, running as its own process; spoken to over HTTP alone."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.embedded.product import Product
+
+REFUND = {
+    "agent": "refund-agent",
+    "agent_version": "14",
+    "action": "refund.create",
+    "args": {"amount_minor": 184_000, "currency": "EUR", "reason": "damaged_item"},
+    "confidence": 0.95,
+    "rationale": "The photo shows damage to the frame.",
+}
+OVER_THE_LIMIT_FOR_ONE = {
+    "agent": "invoice-agent",
+    "action": "invoice.pay",
+    "args": {"amount_minor": 2_450_000, "currency": "EUR", "payee": "Norsk Vind AS"},
+}
+
+
+class DemoProduct(Product):
+    def __init__(self, var_dir: Path, settings: dict[str, str] | None = None) -> None:
+        super().__init__(var_dir, settings={"DEMO": "1"} | (settings or {}))
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.users: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
+
+    def start(self) -> str:
+        said = super().start()
+        credentials = json.loads((self.var_dir / "demo-credentials.json").read_text())
+        assert credentials["base_url"] == self.base_url
+        self.users, self.tokens = credentials["users"], credentials["tokens"]
+        return said
+
+    def submit(self, **changes: Any) -> dict[str, Any]:
+        """By default a refund that one person has to decide, for an order nobody else names."""
+        body = REFUND | {"target": f"order/{secrets.token_hex(4)}"} | changes
+        answer = self.post(body)
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        return dict(answer.json())
+
+    def post(self, body: dict[str, Any]) -> httpx.Response:
+        return httpx.post(
+            f"{self.base_url}/api/v1/proposals", json=body, headers=self._as("propose"), timeout=30
+        )
+
+    def fetch(self, proposal: str, *, wait: int = 0) -> dict[str, Any]:
+        """What the API says of it, after up to `wait` seconds for an outcome."""
+        answer = httpx.get(
+            f"{self.base_url}/api/v1/proposals/{proposal}",
+            params={"wait": wait},
+            headers=self._as("read"),
+            timeout=30,
+        )
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return dict(answer.json())
+
+    def _as(self, token: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[token]}"}

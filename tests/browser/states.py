@@ -1,0 +1,116 @@
+"""Every page of the product, and every state of the review screen, each with a way to get there."""
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, DemoProduct
+from tests.browser.steps import write_rejection
+
+type Visit = Callable[[DemoProduct, Open], Page]
+
+
+def at(path: str, **options: Any) -> Visit:
+    return lambda product, open_page: open_page(path, **options)
+
+
+def proposal(user: str = "reviewer", **changes: Any) -> Visit:
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        made = product.submit(**changes)
+        if made["disposition"] == "accept":
+            product.fetch(made["id"], wait=10)
+        return open_page(f"/proposals/{made['id']}/", user=user)
+
+    return visit
+
+
+def approved(product: DemoProduct, open_page: Open) -> Page:
+    page = proposal()(product, open_page)
+    page.get_by_role("button", name="Approve and run").click()
+    expect(page.locator("#outcome")).to_contain_text("Transaction")
+    return page
+
+
+def half_approved(product: DemoProduct, open_page: Open) -> Page:
+    page = proposal(**OVER_THE_LIMIT_FOR_ONE)(product, open_page)
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#decide")).to_contain_text("1 of 2")
+    return page
+
+
+def rejected(product: DemoProduct, open_page: Open) -> Page:
+    page = proposal()(product, open_page)
+    write_rejection(page, "Wrong value", "It should be 18.40.").click()
+    expect(page.locator("#outcome")).to_contain_text("Wrong value")
+    return page
+
+
+def rejecting(product: DemoProduct, open_page: Open) -> Page:
+    page = proposal()(product, open_page)
+    write_rejection(page, "Wrong value", "It should be 18.40.")
+    return page
+
+
+def too_late(product: DemoProduct, open_page: Open) -> Page:
+    held = product.submit()["id"]
+    fast = open_page(f"/proposals/{held}/", user="reviewer2")
+    slow = open_page(f"/proposals/{held}/", expected=("409",))
+    fast.get_by_role("button", name="Approve and run").click()
+    expect(fast.locator("#outcome")).to_contain_text("Transaction")
+    write_rejection(slow, "Wrong value", "It should be 18.40.").click()
+    expect(slow.locator("#decide")).to_contain_text("Not recorded")
+    return slow
+
+
+def keys(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/queue/")
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    return page
+
+
+def menu(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/proposals/")
+    page.get_by_role("button", name="Account of").click()
+    return page
+
+
+def wrong_password(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/login/", user=None)
+    page.get_by_label("User name").fill("reviewer")
+    page.get_by_label("Password").fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not go together")
+    return page
+
+
+PAGES: dict[str, Visit] = {
+    "login": at("/login/", user=None),
+    "queue": at("/queue/"),
+    "queue without a match": at("/queue/?action=no.such"),
+    "waiting": proposal(),
+    "waiting for two": proposal(**OVER_THE_LIMIT_FOR_ONE),
+    "waiting on a low score": proposal(action="ticket.close", confidence=0.4),
+    "waiting, for a manager": proposal(user="manager"),
+    "done": proposal(args={"amount_minor": 1_990, "currency": "EUR"}),
+    "blocked": proposal(
+        action="access.grant", args={"system": "billing-db", "role": "admin"}, confidence=0.97
+    ),
+    "back with the agent": proposal(action="ticket.close", confidence=0.7),
+    "proposals": at("/proposals/"),
+    "audit log": at("/audit-log/", user="manager"),
+    "API": at("/api/v1/docs"),
+    "not for this role": at("/audit-log/", expected=("403",)),
+    "not found": at("/no/such/page/", expected=("404",)),
+}
+MOMENTS: dict[str, Visit] = {
+    "approved": approved,
+    "half approved": half_approved,
+    "rejecting": rejecting,
+    "rejected": rejected,
+    "too late": too_late,
+    "keys": keys,
+    "menu": menu,
+    "wrong password": wrong_password,
+}

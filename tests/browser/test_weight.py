@@ -1,0 +1,63 @@
+"""Pages are light, need few requests, and nothing in them jumps while they load."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import NARROW, Open
+from tests.browser.demo_product import DemoProduct
+from tests.browser.states import PAGES
+
+pytestmark = pytest.mark.browser
+
+KIB = 1024
+TRANSFERRED_MAX = 60 * KIB
+REQUESTS_MAX = 10
+# States of one page weigh much the same.
+WEIGHED = (
+    "login",
+    "queue",
+    "queue without a match",
+    "waiting for two",
+    "done",
+    "proposals",
+    "audit log",
+    "API",
+    "not found",
+)
+SHIFT_AFTER_PAINT = """() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(layoutShift)))))"""
+
+
+class Meter:
+    """Counts what one loading of a page costs, with an empty cache."""
+
+    def __init__(self, page: Page) -> None:
+        self.requests = 0
+        self.transferred = 0
+        self._session = page.context.new_cdp_session(page)
+        self._session.on("Network.requestWillBeSent", self._count)
+        self._session.on("Network.loadingFinished", self._weigh)
+        self._session.send("Network.enable")
+        self._session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+
+    def _count(self, event: Mapping[str, Any]) -> None:
+        self.requests += 1
+
+    def _weigh(self, event: Mapping[str, Any]) -> None:
+        self.transferred += event["encodedDataLength"]
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+def test_it_is_light_and_does_not_jump(product: DemoProduct, look_at: Open, name: str) -> None:
+    page = PAGES[name](product, look_at)
+    meter = Meter(page)
+    page.reload()
+    assert meter.requests <= REQUESTS_MAX
+    assert meter.transferred <= TRANSFERRED_MAX
+    assert page.evaluate(SHIFT_AFTER_PAINT) == 0
+    page.set_viewport_size({"width": NARROW, "height": 900})
+    page.reload()
+    assert page.evaluate(SHIFT_AFTER_PAINT) == 0
