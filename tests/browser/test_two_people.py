@@ -25,6 +25,6 @@ def test_it_runs_after_the_second_approval(product: DemoProduct, open_page: Open
     second.get_by_role("button", name="Approve").click()
     outcome = second.locator("#outcome")
     expect(outcome).to_contain_text("Transaction")
-    expect(outcome.locator("dl")).to_contain_text("reviewer,")
-    expect(outcome.locator("dl")).to_contain_text("reviewer2,")
+    expect(outcome.locator("dl.facts")).to_contain_text("reviewer,")
+    expect(outcome.locator("dl.facts")).to_contain_text("reviewer2,")
     assert product.fetch(held["id"], wait=10)["status"] == "executed"
