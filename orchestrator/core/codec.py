@@ -33,6 +33,11 @@ _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.?+[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
 _SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def safe_json(raw: bytes, limits: JsonLimits | None = None) -> Json:
     """Parse outside data, or refuse it whole with the reason."""
     limits = limits or JsonLimits()
@@ -65,15 +70,26 @@ def safe_json(raw: bytes, limits: JsonLimits | None = None) -> Json:
 
 def canonical(value: Json) -> str:
     """The stored form: sorted keys, no spaces, so that equal values have equal bytes and digests."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def read(text: str) -> Json:
     """Read back what `canonical` wrote."""
     value: Json = json.loads(text)
     return value
+
+
+def storable(value: object, limits: JsonLimits | None = None) -> bool:
+    """Whether a value made inside, by an agent or a target, would pass the gate for outside data."""
+    limits = limits or JsonLimits()
+    try:
+        text = canonical(value)  # type: ignore[arg-type]
+        if len(text.encode()) > limits.bytes_max or "\\u0000" in text:
+            return False
+        _check_structure(text, limits)
+    except (TypeError, ValueError, RecursionError, BadJson):
+        return False
+    return True
 
 
 def digest(text: str) -> str:

@@ -1,6 +1,7 @@
 """What to do next, in the imperative. A command is stored with the event that caused it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from orchestrator.core.codec import Json
@@ -9,26 +10,109 @@ from orchestrator.core.codec import Json
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     kind: ClassVar[str]
-    queue: ClassVar[str]
+    # Not before this long after the event; the database's clock decides.
+    delay_ms: int = 0
+
+    @property
+    def queue(self) -> str:
+        """Which workers may take it."""
+        return "agents"
 
     @property
     def key(self) -> str:
-        """Equal for every attempt to say the same thing: the table refuses the second."""
+        """Equal for every attempt to say the same thing: within its run, the second is refused."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffect(Command):
     kind: ClassVar[str] = "run_effect"
-    queue: ClassVar[str] = "effects"
     proposal: str
     effect: str
     digest: str
+    # Counts how often a person said "it did not happen, run it again".
+    again: int = 0
+
+    @property
+    def queue(self) -> str:
+        return "effects"
 
     @property
     def key(self) -> str:
-        return f"{self.kind}:{self.effect}"
+        return f"{self.kind}:{self.effect}" + (f":{self.again}" if self.again else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent(Command):
+    """One call of one agent. What it is handed is named by sequence number; the log has the bytes."""
+
+    kind: ClassVar[str] = "run_agent"
+    work: str
+    attempt: int
+    # The number of the event that came to this work: a machine may come to it twice.
+    visit: int
+    index: int = 0
+    isolated: bool = False
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> str:
+        return "isolated" if self.isolated else "agents"
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.work}:{self.visit}:{self.index}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propose(Command):
+    """Put an agent's output before guardrails and, where they say so, people."""
+
+    kind: ClassVar[str] = "propose"
+    work: str
+    output: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.output}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPerson(Command):
+    kind: ClassVar[str] = "ask_person"
+    work: str
+    visit: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.work}:{self.visit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChild(Command):
+    kind: ClassVar[str] = "start_child"
+    work: str
+    workflow: str
+    visit: int
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.work}:{self.visit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellParent(Command):
+    kind: ClassVar[str] = "tell_parent"
+    parent: str
+    work: str
+
+    @property
+    def key(self) -> str:
+        return self.kind
 
 
 def to_json(command: Command) -> dict[str, Json]:
-    return asdict(command)
+    """Without what is as it always is: a delay of 0, a first round."""
+    data = asdict(command)
+    return {name: value for name, value in data.items() if value not in (0, {}, False, "")}

@@ -1,17 +1,38 @@
 """The controller: canonical state and an event in, new state and commands out. Nothing else happens here.
 
-`TRANSITIONS` is the whole life of a proposal. An event that the table does not allow raises
-IllegalTransition; it is never ignored and never guessed at.
+`evolve` says what an event makes of a state, `decide` what has to be done because of it. What a run
+does next comes from its plan (`core/plan.py`) and the plan's pattern (`core/patterns/`); the life of a
+proposal is the same in all of them: `TRANSITIONS` is the whole of it. An event that does not fit
+raises IllegalTransition; it is never ignored and never guessed at.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
+from orchestrator.core import budgets
 from orchestrator.core import events as ev
-from orchestrator.core.commands import Command, RunEffect
+from orchestrator.core.codec import Json
+from orchestrator.core.commands import (
+    AskPerson,
+    Command,
+    Propose,
+    RunAgent,
+    RunEffect,
+    StartChild,
+    TellParent,
+)
 from orchestrator.core.errors import IllegalTransition
-from orchestrator.core.state import ProposalState, RunState
+from orchestrator.core.patterns import machine, pipeline, work
+from orchestrator.core.plan import DIRECT, Plan, Work
+from orchestrator.core.state import Moment, ProposalState, RunState, WorkState
+
+PATTERNS: dict[str, ModuleType] = {"pipeline": pipeline, "machine": machine}
+START = Moment(0, 0)
+# Before an agent is asked again, doubled each time.
+RETRY_FIRST_MS = 1_000
+RETRY_MAX_MS = 300_000
 
 AFTER_DISPOSITION = {
     "accept": "accepted",
@@ -21,7 +42,8 @@ AFTER_DISPOSITION = {
     "block": "blocked",
 }
 
-# (event kind, status before) -> status after. A disposition decides by AFTER_DISPOSITION.
+# (event kind, status before) -> status after. A disposition decides by AFTER_DISPOSITION,
+# a settled effect by AFTER_SETTLING.
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("proposal_disposed", "received"): "by disposition",
     ("approval_given", "in_review"): "in_review",
@@ -36,50 +58,229 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("effect_failed", "executing"): "failed",
     ("effect_failed", "accepted"): "failed",
     ("effect_lost", "executing"): "unknown",
+    # A command that was put before a person may be given up after its effect was called.
+    ("effect_lost", "accepted"): "unknown",
+    ("effect_settled", "unknown"): "by verdict",
 }
+AFTER_SETTLING = {"happened": "executed", "not_happened": "failed", "retry": "accepted"}
 
 
-def step(state: RunState, event: ev.Event) -> tuple[RunState, list[Command]]:
+def step(
+    state: RunState, event: ev.Event, *, plan: Plan = DIRECT, moment: Moment = START
+) -> tuple[RunState, list[Command]]:
     """One event. Raises IllegalTransition when the state does not allow it."""
-    after = _HANDLERS[type(event)](state, event)
-    return _finish(after), _commands(after, event)
+    after = evolve(plan, state, event, moment)
+    return after, decide(plan, state, after, event)
 
 
-def fold(events: Iterable[ev.Event]) -> RunState:
+def fold(events: Iterable[tuple[ev.Event, Moment]], plan: Plan = DIRECT) -> RunState:
     """The truth: what the log says the state must be."""
     state = RunState()
-    for event in events:
-        state, _ = step(state, event)
+    for event, moment in events:
+        state = evolve(plan, state, event, moment)
     return state
 
 
-def _commands(after: RunState, event: ev.Event) -> list[Command]:
+def evolve(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> RunState:
+    after = _HANDLERS[type(event)](plan, state, event, moment)
+    return _finish(plan, budgets.check(plan, after))
+
+
+def decide(plan: Plan, before: RunState, after: RunState, event: ev.Event) -> list[Command]:
+    """What the change from one state to the next asks for."""
+    commands = _release(after, event)
+    if after.has_ended:
+        if after.parent and not before.has_ended:
+            commands.append(TellParent(parent=after.parent, work=after.parent_work))
+        return commands
+    for name, now in after.works.items():
+        was = before.works.get(name)
+        if now is not was:
+            commands += _ask_for(plan.works[name], was, now)
+    return commands
+
+
+def _release(after: RunState, event: ev.Event) -> list[Command]:
     """Accepting is the one way to an effect, by policy or by people; both release the same bytes."""
-    if not isinstance(event, ev.ProposalDisposed | ev.ProposalApproved):
+    if not isinstance(event, ev.ProposalDisposed | ev.ProposalApproved | ev.EffectSettled):
         return []
     proposal = after.proposals[event.proposal]
     if proposal.status != "accepted" or proposal.effect is None:
         return []
-    return [RunEffect(proposal=event.proposal, effect=proposal.effect, digest=proposal.digest)]
+    return [
+        RunEffect(
+            proposal=event.proposal,
+            effect=proposal.effect,
+            digest=proposal.digest,
+            again=proposal.again,
+        )
+    ]
 
 
-def _start(state: RunState, event: ev.RunStarted) -> RunState:
+def _ask_for(plan: Work, was: WorkState | None, now: WorkState) -> list[Command]:
+    """What this work needs now and did not need before."""
+    fresh = was is None or was.visit != now.visit
+    if now.status == "deciding" and (was is None or was.status != "deciding"):
+        return [Propose(work=plan.name, output=now.parts[0].seq)]
+    if now.status != "running":
+        return []
+    if plan.kind == "approval" and fresh:
+        return [AskPerson(work=plan.name, visit=now.visit)]
+    if plan.kind == "workflow" and fresh:
+        inputs = dict(now.inputs)
+        return [StartChild(work=plan.name, workflow=plan.workflow, visit=now.visit, inputs=inputs)]
+    known = () if was is None or fresh else was.parts
+    return [
+        _call(plan, now, index, part.attempt)
+        for index, part in enumerate(now.parts)
+        if part.status == "running" and (index >= len(known) or known[index] != part)
+    ]
+
+
+def _call(plan: Work, now: WorkState, index: int, attempt: int) -> Command:
+    delay = 0 if attempt == 1 else min(RETRY_FIRST_MS * 2 ** min(attempt - 2, 16), RETRY_MAX_MS)
+    return RunAgent(
+        work=plan.name,
+        attempt=attempt,
+        index=index,
+        visit=now.visit,
+        isolated=plan.queue == "isolated",
+        inputs=dict(now.inputs),
+        delay_ms=delay,
+    )
+
+
+def _finish(plan: Plan, state: RunState) -> RunState:
+    """Where the run as a whole stands."""
+    if plan.pattern == "direct":
+        proposals = state.proposals.values()
+        if proposals and not any(proposal.is_open for proposal in proposals):
+            return replace(state, status="completed")
+        return state
+    if state.has_ended:
+        return replace(state, timers={}) if state.timers else state
+    status = "waiting" if _is_waiting(plan, state) else "running"
+    return replace(state, status=status) if status != state.status else state
+
+
+def _is_waiting(plan: Plan, state: RunState) -> bool:
+    """For a person, a signal, another run or the clock, and not for an agent."""
+    known, planned = state.works.get(state.position), plan.works.get(state.position)
+    if known is None or planned is None:
+        return True
+    return known.status == "deciding" or planned.kind in work.WAITING
+
+
+def _start(plan: Plan, state: RunState, event: ev.RunStarted, moment: Moment) -> RunState:
     if state.status != "new":
         raise IllegalTransition("The run", state.status, event.kind)
-    return replace(
+    started = replace(
         state,
         status="running",
         workflow=event.workflow,
         version=event.version,
         pattern=event.pattern,
+        parent=event.parent,
+        parent_work=event.parent_work,
+    )
+    if plan.pattern == "direct":
+        return started
+    started = budgets.check_lineage(plan.budget, started, event.lineage)
+    if started.has_ended:
+        return started
+    if plan.budget.wall_s:
+        started = replace(started, timers={budgets.WALL: moment.at_ms + plan.budget.wall_s * 1000})
+    return PATTERNS[plan.pattern].begin(plan, started, moment, event.intent)  # type: ignore[no-any-return]
+
+
+def _cancel(plan: Plan, state: RunState, event: ev.RunCancelled, moment: Moment) -> RunState:
+    if state.has_ended or state.status == "new" or plan.pattern == "direct":
+        raise IllegalTransition("The run", state.status, event.kind)
+    error: dict[str, Json] = {
+        "code": "cancelled",
+        "who": event.by,
+        "reason": event.reason,
+        "retryable": False,
+    }
+    return replace(state, status="cancelled", error=error)
+
+
+def _work(plan: Plan, state: RunState, event: Any, moment: Moment) -> RunState:
+    """What happened to a work; when that ended it, the pattern goes on from there."""
+    if state.has_ended:
+        return work.late(state, event, moment, state.status)
+    if state.status == "new" or plan.pattern == "direct":
+        raise IllegalTransition("The run", state.status, event.kind)
+    if isinstance(event, ev.SignalReceived) and plan.pattern == "machine":
+        place = plan.works.get(state.position)
+        if place is None or place.signal != event.name:
+            return machine.signal(plan, state, event, moment)
+    after, name = work.move(plan, state, event, moment)
+    return _go_on(plan, after, name, moment, ev.value_of(event))
+
+
+def _go_on(plan: Plan, state: RunState, name: str, moment: Moment, came: Json) -> RunState:
+    """A run that lost its last budget in this event goes nowhere."""
+    if not name or state.works[name].status not in work.OVER or name != state.position:
+        return state
+    state = budgets.check(plan, state)
+    if state.has_ended:
+        return state
+    return PATTERNS[plan.pattern].after_work(plan, state, name, moment, came)  # type: ignore[no-any-return]
+
+
+def _reach_time(plan: Plan, state: RunState, event: ev.TimeReached, moment: Moment) -> RunState:
+    """Everything that is due by now, the earliest first."""
+    due = sorted((at, name) for name, at in state.timers.items() if at <= moment.at_ms)
+    if not due or state.has_ended:
+        raise IllegalTransition("The run", "not waiting for this time", event.kind)
+    for at, timer in due:
+        # What came before may have ended the wait, or begun a new one of the same name.
+        if state.has_ended or state.timers.get(timer) != at:
+            continue
+        state = _reach(plan, state.without_timer(timer), timer, moment)
+    return state
+
+
+def _reach(plan: Plan, state: RunState, timer: str, moment: Moment) -> RunState:
+    if timer == budgets.WALL:
+        return budgets.exhaust(state, "wall_s", plan.budget.wall_s, plan.budget.wall_s)
+    if work.is_timer(timer):
+        name = work.work_of_timer(timer)
+        return _go_on(plan, work.reach_time(plan, state, name), name, moment, None)
+    return machine.reach_time(plan, state, timer, moment)
+
+
+def _receive(plan: Plan, state: RunState, event: ev.ProposalReceived, moment: Moment) -> RunState:
+    if state.status == "new" or event.proposal in state.proposals:
+        raise IllegalTransition(event.proposal, state.status, event.kind)
+    if plan.pattern == "direct":
+        state = replace(state, status="running")
+    else:
+        if state.has_ended:
+            raise IllegalTransition("The run", state.status, event.kind)
+        state = work.receive_proposal(state, event)
+    return state.with_proposal(
+        event.proposal, action=event.action, digest=event.digest, work=event.work
     )
 
 
-def _receive(state: RunState, event: ev.ProposalReceived) -> RunState:
-    if state.status == "new" or event.proposal in state.proposals:
-        raise IllegalTransition(event.proposal, state.status, event.kind)
-    running = replace(state, status="running")
-    return running.with_proposal(event.proposal, action=event.action, digest=event.digest)
+def _proposal(plan: Plan, state: RunState, event: Any, moment: Moment) -> RunState:
+    """The life of a proposal; the work that waits for it may be over with it."""
+    after = _PROPOSAL_HANDLERS[type(event)](state, event)
+    if plan.pattern == "direct" or after.has_ended:
+        return after
+    after, name = work.follow_proposal(plan, after, event.proposal)
+    return _go_on(plan, after, name, moment, _became(after, event))
+
+
+def _became(state: RunState, event: Any) -> Json:
+    proposal = state.proposals[event.proposal]
+    return {
+        "proposal": event.proposal,
+        "receipt": getattr(event, "receipt", None),
+        "status": proposal.status,
+    }
 
 
 def _dispose(state: RunState, event: ev.ProposalDisposed) -> RunState:
@@ -149,17 +350,15 @@ def _check_decision(state: RunState, event: Any, digest: str | None) -> Proposal
     return known
 
 
-def _finish(state: RunState) -> RunState:
-    """A run that only carries proposals is over when the last of them is."""
-    proposals = state.proposals.values()
-    if state.pattern == "direct" and proposals and not any(p.is_open for p in proposals):
-        return replace(state, status="completed")
-    return state
+def _settle(state: RunState, event: ev.EffectSettled) -> RunState:
+    before = _check(state, event.proposal, event.kind)
+    if event.effect != before.effect:
+        raise IllegalTransition(event.effect, "not the effect that was lost", event.kind)
+    again = before.again + (event.verdict == "retry")
+    return state.with_proposal(event.proposal, status=AFTER_SETTLING[event.verdict], again=again)
 
 
-_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = {
-    ev.RunStarted: _start,
-    ev.ProposalReceived: _receive,
+_PROPOSAL_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = {
     ev.ProposalDisposed: _dispose,
     ev.ApprovalGiven: _count_approval,
     ev.ProposalApproved: _approve,
@@ -169,4 +368,14 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = {
     ev.EffectSucceeded: _move_effect,
     ev.EffectFailed: _move_effect,
     ev.EffectLost: _move_effect,
+    ev.EffectSettled: _settle,
+}
+
+_HANDLERS: dict[type[ev.Event], Callable[[Plan, RunState, Any, Moment], RunState]] = {
+    ev.RunStarted: _start,
+    ev.RunCancelled: _cancel,
+    ev.TimeReached: _reach_time,
+    ev.ProposalReceived: _receive,
+    **dict.fromkeys(work.EVENTS, _work),
+    **dict.fromkeys(_PROPOSAL_HANDLERS, _proposal),
 }

@@ -7,21 +7,31 @@ CountersignError
 ├── NotAllowed              this person or token may not do this
 ├── NotFound
 ├── RuleInvalid             a condition that does not compile
+├── DefinitionInvalid       a workflow that could not run as it is written
 ├── QueueFull               too much is waiting; ask again later
 ├── IllegalTransition       the state does not allow this event
+├── LeaseLost               a worker was too slow, and another one has its command
 ├── Conflict
 │   ├── AlreadyDecided      somebody else was first
 │   ├── ItemChanged         the reviewer looked at an older version
 │   ├── KeyReused           same idempotency key, another body
 │   └── KeyInFlight         same idempotency key, still being answered
-└── EffectError
-    ├── EffectRefused       the target said no; trying again would not help
-    ├── EffectInterrupted   the call ended without an answer; it may have happened
-    └── EffectUnavailable   the target could not be reached; trying again may help
+├── EffectError
+│   ├── EffectRefused       the target said no; trying again would not help
+│   ├── EffectInterrupted   the call ended without an answer; it may have happened
+│   └── EffectUnavailable   the target could not be reached; trying again may help
+└── AgentError              what an agent did not foresee; the others say what it was
+    ├── AgentRefused        the agent said no; asking again would not help
+    ├── AgentUnknown        this worker has no such agent
+    ├── AgentUnavailable    the agent could not be reached; asking again may help
+    ├── AgentTimedOut       no answer in time
+    ├── AgentCrashed        its process ended without an answer
+    └── OutputInvalid       it answered, and not with what was agreed
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 @dataclass(eq=False)
@@ -95,6 +105,30 @@ class RuleInvalid(CountersignError):
     column: int = 1
 
 
+class Problem(NamedTuple):
+    """One thing that is wrong with a document: where, as a JSON pointer, and what."""
+
+    pointer: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer or 'the whole'}: {self.reason}"
+
+
+@dataclass(eq=False)
+class DefinitionInvalid(CountersignError):
+    """The workflow was not saved: {first}"""
+
+    code: ClassVar[str] = "definition-invalid"
+    # Every one of them, so that one round of corrections is enough.
+    problems: Sequence[Problem]
+
+    def __str__(self) -> str:
+        first, more = self.problems[0], len(self.problems) - 1
+        counted = f" (and {more} more)" if more else ""
+        return (self.__doc__ or "").format(first=first) + counted
+
+
 @dataclass(eq=False)
 class QueueFull(CountersignError):
     """The queue {queue} holds {pending} commands, its limit. Nothing was stored; send it again in {retry_after_s} s."""
@@ -113,6 +147,14 @@ class IllegalTransition(CountersignError):
     subject: str
     status: str
     event: str
+
+
+@dataclass(eq=False)
+class LeaseLost(CountersignError):
+    """The command {command} is somebody else's by now; nothing of this attempt was stored."""
+
+    code: ClassVar[str] = "lease-lost"
+    command: int
 
 
 @dataclass(eq=False)
@@ -188,3 +230,68 @@ class EffectUnavailable(EffectError):
     code: ClassVar[str] = "effect-unavailable"
     retryable: ClassVar[bool] = True
     retry_after_s: float | None = field(default=None)
+
+
+@dataclass(eq=False)
+class AgentError(CountersignError):
+    """The agent failed: {reason}"""
+
+    code: ClassVar[str] = "agent-failed"
+    retryable: ClassVar[bool] = False
+    reason: str
+    # Which agent, and in which process: filled in by whoever called it.
+    who: str = ""
+    where: str = ""
+
+
+@dataclass(eq=False)
+class AgentRefused(AgentError):
+    """The agent refused: {reason}"""
+
+    code: ClassVar[str] = "agent-refused"
+
+
+@dataclass(eq=False)
+class AgentUnknown(AgentError):
+    """This worker does not know the agent: {reason}"""
+
+    code: ClassVar[str] = "agent-unknown"
+
+
+@dataclass(eq=False)
+class AgentUnavailable(AgentError):
+    """The agent could not be reached: {reason}"""
+
+    code: ClassVar[str] = "agent-unavailable"
+    retryable: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class AgentTimedOut(AgentError):
+    """The agent did not answer within {timeout_s:g} s: {reason}"""
+
+    code: ClassVar[str] = "agent-timed-out"
+    retryable: ClassVar[bool] = True
+    timeout_s: float = 0.0
+
+
+@dataclass(eq=False)
+class AgentCrashed(AgentError):
+    """The agent ended without an answer: {reason}"""
+
+    code: ClassVar[str] = "agent-crashed"
+    retryable: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class OutputInvalid(AgentError):
+    """The agent's output was not taken{place}: {reason}"""
+
+    code: ClassVar[str] = "output-invalid"
+    retryable: ClassVar[bool] = True
+    # A JSON pointer into the output; empty when it is about the whole.
+    pointer: str = ""
+
+    def __str__(self) -> str:
+        place = f" at {self.pointer}" if self.pointer else ""
+        return (self.__doc__ or "").format_map({**vars(self), "place": place})

@@ -1,6 +1,7 @@
 """What can happen, in the past tense. Events are stored for ever: add fields, never change one."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 from orchestrator.core.codec import Json
@@ -13,10 +14,117 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
+    """`intent` is what was wanted; every agent of the run is handed it, word for word."""
+
     kind: ClassVar[str] = "run_started"
     workflow: str
     version: int
     pattern: str
+    # The hash of the definition that the run follows to its end, whatever is saved later.
+    definition: str = ""
+    intent: Json = None
+    by: str = ""
+    # The run and the work that wait for this one, and the workflows on the way down to it.
+    parent: str = ""
+    parent_work: str = ""
+    lineage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkFinished(Event):
+    """An agent answered, and its answer fits its schema."""
+
+    kind: ClassVar[str] = "work_finished"
+    work: str
+    attempt: int
+    index: int = 0
+    output: Json = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money_micros: int = 0
+    took_ms: int = 0
+    # Whatever chance the agent needed came from here.
+    seed: int = 0
+    # What answered: name, version, model, prompt hash.
+    agent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkFailed(Event):
+    """One attempt came to nothing. `error` says who, where, why, and whether to try again."""
+
+    kind: ClassVar[str] = "work_failed"
+    work: str
+    attempt: int
+    error: dict[str, Json]
+    index: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money_micros: int = 0
+    took_ms: int = 0
+    agent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonAsked(Event):
+    """A review item waits for people before the run goes on."""
+
+    kind: ClassVar[str] = "person_asked"
+    work: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonAnswered(Event):
+    kind: ClassVar[str] = "person_answered"
+    work: str
+    item: str
+    decision: str
+    by: str
+    verdict: str
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived(Event):
+    """Somebody outside told the run something it may be waiting for."""
+
+    kind: ClassVar[str] = "signal_received"
+    name: str
+    by: str
+    data: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStarted(Event):
+    kind: ClassVar[str] = "child_started"
+    work: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded(Event):
+    kind: ClassVar[str] = "child_ended"
+    work: str
+    run: str
+    status: str
+    output: Json = None
+    error: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeReached(Event):
+    """The database's clock passed the earliest time the run was waiting for."""
+
+    kind: ClassVar[str] = "time_reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelled(Event):
+    kind: ClassVar[str] = "run_cancelled"
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +138,8 @@ class ProposalReceived(Event):
     agent: str
     agent_version: str
     model: str
+    # The work of this run whose output it is; empty for a proposal from outside.
+    work: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +236,33 @@ class EffectLost(Event):
     error: dict[str, Json]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectSettled(Event):
+    """A person found out what became of a lost effect: `happened`, `not_happened`, or `retry`."""
+
+    kind: ClassVar[str] = "effect_settled"
+    proposal: str
+    effect: str
+    item: str
+    decision: str
+    by: str
+    verdict: str
+    note: str = ""
+
+
 KINDS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
         RunStarted,
+        WorkFinished,
+        WorkFailed,
+        PersonAsked,
+        PersonAnswered,
+        SignalReceived,
+        ChildStarted,
+        ChildEnded,
+        TimeReached,
+        RunCancelled,
         ProposalReceived,
         ProposalDisposed,
         ApprovalGiven,
@@ -140,25 +273,53 @@ KINDS: dict[str, type[Event]] = {
         EffectSucceeded,
         EffectFailed,
         EffectLost,
+        EffectSettled,
     )
 }
 
 
 def to_json(event: Event) -> dict[str, Json]:
-    return {name: _plain(value) for name, value in asdict(event).items()}
+    """Fields that are as they are by default are left out; reading puts them back."""
+    data: dict[str, Json] = {}
+    for name, default, _ in _SHAPES[event.kind]:
+        value = getattr(event, name)
+        if default is MISSING or value != default:
+            data[name] = value
+    return data
 
 
 def from_json(kind: str, data: dict[str, Any]) -> Event:
     """Fields this version does not know are left out; a missing one with a default takes it."""
-    event = KINDS[kind]
-    known = {field.name for field in fields(event)}
-    return event(**{name: _frozen(value) for name, value in data.items() if name in known})
+    return KINDS[kind](
+        **{
+            name: tuple(data[name]) if is_tuple else data[name]
+            for name, _, is_tuple in _SHAPES[kind]
+            if name in data
+        }
+    )
 
 
-def _plain(value: Any) -> Json:
-    plain: Json = list(value) if isinstance(value, tuple) else value
-    return plain
+def value_of(event: Event) -> Json:
+    """What an event brought that later works may be handed."""
+    if isinstance(event, PersonAnswered):
+        return {"by": event.by, "note": event.note, "verdict": event.verdict}
+    for name in ("output", "data", "intent"):
+        found: Json = getattr(event, name, None)
+        if found is not None:
+            return found
+    return None
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _default(found: Field[Any]) -> Any:
+    made = found.default_factory
+    return made() if made is not MISSING else found.default
+
+
+# Of each kind its fields: the name, the default, and whether it is a tuple.
+_SHAPES: dict[str, tuple[tuple[str, Any, bool], ...]] = {
+    kind: tuple(
+        (found.name, _default(found), str(found.type).startswith("tuple"))
+        for found in fields(event)
+    )
+    for kind, event in KINDS.items()
+}

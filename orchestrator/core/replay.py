@@ -1,19 +1,26 @@
 """Replay: a recorded history must give the same commands and the same state with today's controller."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.core import commands as cm
 from orchestrator.core import controller
 from orchestrator.core import events as ev
-from orchestrator.core.codec import Json, canonical
+from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.errors import BadInput, IllegalTransition
-from orchestrator.core.state import RunState, to_json
+from orchestrator.core.plan import DIRECT, Plan, read_plan
+from orchestrator.core.state import Moment, RunState, to_json
 
-FORMAT = 1
+# Format 1 had neither times nor a definition; every run of its day only carried proposals.
+FORMAT = 2
+FORMATS = (1, FORMAT)
 
-type Step = Callable[[RunState, ev.Event], tuple[RunState, list[cm.Command]]]
+
+class Step(Protocol):
+    def __call__(
+        self, state: RunState, event: ev.Event, /, *, plan: Plan, moment: Moment
+    ) -> tuple[RunState, list[cm.Command]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,18 @@ class History:
     # By the sequence number of the event that caused them, in the stored form.
     commands: Mapping[int, tuple[str, ...]]
     state: str
+    # When each event was written, in milliseconds since 1970.
+    times: tuple[int, ...] = ()
+    # The definition that the run follows, in the stored form.
+    definition: str = ""
+
+    @property
+    def plan(self) -> Plan:
+        found = read(self.definition) if self.definition else None
+        return read_plan(found) if isinstance(found, dict) else DIRECT
+
+    def moment_of(self, seq: int) -> Moment:
+        return Moment(seq, self.times[seq - 1] if seq <= len(self.times) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +64,11 @@ class Divergence:
 
 
 def first_divergence(history: History, step: Step = controller.step) -> Divergence | None:
-    state = RunState()
+    state, plan = RunState(), history.plan
     for seq, event in enumerate(history.events, start=1):
         expected = "; ".join(history.commands.get(seq, ()))
         try:
-            state, commands = step(state, event)
+            state, commands = step(state, event, plan=plan, moment=history.moment_of(seq))
         except IllegalTransition as error:
             taken = expected or f"{event.kind} was taken"
             return Divergence(history.run, seq, taken, f"refused: {error}")
@@ -77,20 +96,24 @@ def to_file(history: History) -> dict[str, Json]:
         "format": FORMAT,
         "run": history.run,
         "events": [{"kind": event.kind, **ev.to_json(event)} for event in history.events],
+        "times": list(history.times),
+        "definition": read(history.definition) if history.definition else None,
         "commands": commands,
         "state": history.state,
     }
 
 
 def from_file(data: Any) -> History:
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise BadInput("format", f"this is not a history of format {FORMAT}.")
+    if not isinstance(data, dict) or data.get("format") not in FORMATS:
+        raise BadInput("format", f"this is not a history of format {FORMAT} or older.")
     try:
         return History(
             run=data["run"],
             events=tuple(ev.from_json(event["kind"], event) for event in data["events"]),
             commands={int(seq): tuple(said) for seq, said in data["commands"].items()},
             state=data["state"],
+            times=tuple(data.get("times", ())),
+            definition=canonical(data["definition"]) if data.get("definition") else "",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput("history", f"it is incomplete or of another kind ({error!r}).") from error

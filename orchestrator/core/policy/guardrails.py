@@ -1,39 +1,30 @@
-"""Guardrails: small conditions in CEL that must hold. This is the only module that knows the engine.
+"""Guardrails: small conditions in CEL that must hold.
 
-Anything but a plain `true` or `false` is an error, and an error holds the proposal: a missing
-field, a value of the wrong type, a spent evaluation budget. The engine's own limits (depth,
-iterations, source size) stop a hostile condition in milliseconds.
+An error holds the proposal: a missing field, a value of the wrong type, a spent evaluation budget.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from cel_expr_python import cel
-
 from orchestrator.core.codec import Json, canonical
-from orchestrator.core.errors import RuleInvalid
+from orchestrator.core.policy.conditions import OBJECT, TIME, Conditions
 
 EFFECTS = ("block", "hold", "two_person", "flag")
-CONDITION_LENGTH_MAX = 10_000
 VALUE_SHOWN_MAX = 300
 
-_OBJECT = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 VARIABLES: dict[str, Any] = {
-    "proposal": _OBJECT,
-    "agent": _OBJECT,
-    "run": _OBJECT,
-    "context": _OBJECT,
-    "history": _OBJECT,
-    "now": cel.Type.TIMESTAMP,
+    "proposal": OBJECT,
+    "agent": OBJECT,
+    "run": OBJECT,
+    "context": OBJECT,
+    "history": OBJECT,
+    "now": TIME,
 }
-_ENV = cel.NewEnv(variables=VARIABLES)
-ENV_HASH = "sha256:" + hashlib.sha256(_ENV.config().to_yaml().encode()).hexdigest()
+_RULES = Conditions(VARIABLES)
+ENV_HASH = _RULES.env_hash
 
-_POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]+)")
 _PATH = re.compile(r"\b(?:proposal|agent|run|context|history)(?:\.[A-Za-z_]\w*)+(?!\w*\()")
 _PLACEHOLDER = re.compile(r"\{([a-z]+(?:\.[A-Za-z_]\w*)+)\}")
 
@@ -77,57 +68,22 @@ class Check:
 
 def compile_condition(condition: str) -> None:
     """Refuse a condition that cannot work, with the place of the mistake."""
-    if len(condition) > CONDITION_LENGTH_MAX:
-        raise RuleInvalid(f"it is longer than {CONDITION_LENGTH_MAX:,} characters")
-    expression = _compile(condition)
-    if expression.return_type().name() not in {"BOOL", "DYN"}:
-        raise RuleInvalid(
-            f"it gives {expression.return_type().name().lower()}, but must be true or false"
-        )
+    _RULES.check(condition)
 
 
 def check_all(rules: Iterable[Rule], inputs: Mapping[str, Any]) -> list[Check]:
     """Every rule on one proposal; the inputs are handed to the engine once."""
-    activation = _ENV.Activation(dict(inputs))
+    activation = _RULES.activate(inputs)
     return [_check(rule, activation, inputs) for rule in rules]
 
 
 def _check(rule: Rule, activation: Any, inputs: Mapping[str, Any]) -> Check:
-    result, problem = _evaluate(rule.condition, activation)
+    result, problem = _RULES.evaluate(rule.condition, activation)
     explain = () if result == "pass" else _explain(rule.condition, inputs)
     reason = "" if result == "pass" else problem or _fill(rule.message, inputs)
     return Check(
         rule.version_id, rule.slug, rule.number, rule.effect, result, reason, rule.enforced, explain
     )
-
-
-def _evaluate(condition: str, activation: Any) -> tuple[str, str]:
-    try:
-        value = _compile(condition).eval(activation)
-        plain = value.plain_value()
-    except RuleInvalid as error:
-        return "error", str(error)
-    except Exception as error:  # noqa: BLE001  (the binding raises several unrelated kinds; each must hold)
-        return "error", f"could not be evaluated: {_first_line(error)}"
-    if plain is True:
-        return "pass", ""
-    if plain is False:
-        return "fail", ""
-    if str(value.type().name()) == "ERROR":
-        return "error", f"could not be evaluated: {_first_line(plain)}"
-    return "error", f"gave {_first_line(plain)}, which is neither true nor false"
-
-
-@lru_cache(maxsize=2_000)
-def _compile(condition: str) -> Any:
-    try:
-        return _ENV.compile(condition)
-    except Exception as error:
-        found = _POSITION.search(str(error))
-        if not found:
-            raise RuleInvalid(_first_line(error)) from error
-        line, column, reason = found.groups()
-        raise RuleInvalid(reason.strip(), int(line), int(column)) from error
 
 
 def _explain(condition: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Json], ...]:
@@ -170,7 +126,3 @@ def _matches(patterns: Sequence[str], name: str) -> bool:
         pattern in {"*", name} or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
         for pattern in patterns
     )
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().split("\n", 1)[0][:VALUE_SHOWN_MAX]
