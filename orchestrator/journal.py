@@ -1,19 +1,20 @@
-"""The event log: the only code that appends to it or reads it back.
+"""The event log, read back. It is written by the database's function `journal_append` alone.
 
 Each event's hash covers the hash before it and the stored bytes, so a change anywhere breaks the
 chain from there on. The time is the database's, and part of the hash.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestrator.core import events as core_events
 from orchestrator.core.codec import canonical, read
 from orchestrator.core.controller import fold
+from orchestrator.core.plan import DIRECT, Plan, read_plan
 from orchestrator.core.replay import History, form_of
-from orchestrator.core.state import RunState
+from orchestrator.core.state import Moment, RunState
 from orchestrator.models import Command, Event, Run
 
 GENESIS = "0" * 64
@@ -36,34 +37,19 @@ class Line:
         return hashlib.sha256(f"{header}\n{self.payload}".encode()).hexdigest()
 
 
-def entry(line: Line, head: str) -> Event:
-    """The row that follows `head`; its own hash is the new head."""
-    prev_hash = head or GENESIS
-    return Event(
-        run_id=line.run,
-        seq=line.seq,
-        kind=line.kind,
-        payload=line.payload,
-        key=line.key,
-        at=line.at,
-        prev_hash=prev_hash,
-        hash=line.hash_after(prev_hash),
-    )
+def moment_of(seq: int, at: datetime) -> Moment:
+    return Moment(seq, int(at.timestamp() * 1_000))
 
 
-def append(entries: Sequence[Event]) -> None:
-    """Set-wise: one statement for a whole batch of runs. The caller holds the runs' rows."""
-    Event.objects.bulk_create(entries)
-
-
-def load(run: str) -> Iterator[core_events.Event]:
+def load(run: str) -> Iterator[tuple[core_events.Event, Moment]]:
     for event in Event.objects.filter(run_id=run).order_by("seq"):
         data = read(event.payload)
-        yield core_events.from_json(event.kind, data if isinstance(data, dict) else {})
+        found = core_events.from_json(event.kind, data if isinstance(data, dict) else {})
+        yield found, moment_of(event.seq, event.at)
 
 
-def replay(run: str) -> RunState:
-    return fold(load(run))
+def replay(run: Run) -> RunState:
+    return fold(load(run.pk), _plan(run.workflow_version.definition))
 
 
 def history(run: Run) -> History:
@@ -72,7 +58,20 @@ def history(run: Run) -> History:
     for command in Command.objects.filter(run=run).order_by("pk"):
         form = form_of(command.kind, command.key, command.payload)
         commands[command.seq] = (*commands.get(command.seq, ()), form)
-    return History(run.pk, tuple(load(run.pk)), commands, run.state)
+    events = list(load(run.pk))
+    return History(
+        run.pk,
+        tuple(event for event, _ in events),
+        commands,
+        run.state,
+        tuple(moment.at_ms for _, moment in events),
+        run.workflow_version.definition,
+    )
+
+
+def _plan(definition: str) -> Plan:
+    found = read(definition)
+    return read_plan(found) if isinstance(found, dict) else DIRECT
 
 
 def first_broken(run: Run) -> int | None:

@@ -1,6 +1,7 @@
 """RQ, the doorbell. The only module that imports rq or django_rq.
 
-PostgreSQL holds the work; a job says "command 17 is ready" and nothing else. It may be lost,
+PostgreSQL holds the work; a job says "command 17 is ready" and nothing else. Whoever hears it looks
+for everything that is ready: a job is the start of a shift, not a step. It may be lost,
 doubled or late without harm. What RQ offers beyond ringing is not used, because it was seen to lose
 or double work: scheduling, retries, callbacks, more than one queue a worker, results, its pages.
 """
@@ -30,8 +31,9 @@ from orchestrator.models.ids import new_id
 logger = logging.getLogger(__name__)
 
 # The one function a job may name, as text: nothing that arrives through Redis is ever imported.
-JOB = "orchestrator.jobs.run_command"
-RINGS_MAX = 32
+JOB = "ready"
+# However many commands are ready: each ring wakes one process, and each of those takes what it can.
+RINGS_MAX = 4
 JOB_TIMEOUT_S = 3_600
 
 
@@ -48,9 +50,7 @@ class JobRefused(Exception):
 
 
 class DoorbellJob(Job):
-    """Takes one integer to the one allowed function; anything else in Redis is refused and logged."""
-
-    run: Callable[[int], None]
+    """One integer under the one allowed name; anything else in Redis is refused and logged."""
 
     def restore(self, raw_data: dict[Any, Any]) -> Any:
         """Believe the data and nothing else: RQ would import callbacks, call webhooks and obey timeouts."""
@@ -60,16 +60,13 @@ class DoorbellJob(Job):
         return super().restore({b"data": data, b"result_ttl": b"0", b"failure_ttl": b"60"})
 
     def _execute(self) -> None:
-        self.run(self._command_id())
-
-    def _command_id(self) -> int:
+        """Nothing: the ring was heard when it was taken from the queue."""
         try:
             name, args, kwargs = self.func_name, self.args, self.kwargs
         except DeserializationError as error:
             raise JobRefused("a job that is not JSON was refused") from error
         if name != JOB or kwargs or len(args) != 1 or type(args[0]) is not int:
             raise JobRefused(f"a job naming {str(name)[:80]!r} was refused")
-        return int(args[0])
 
 
 class NoDeadline(BaseDeathPenalty):
@@ -86,9 +83,9 @@ class DoorbellWorker(SimpleWorker):
     death_penalty_class = NoDeadline
     max_connection_wait_time = 2.0
 
-    def __init__(self, queue: str, run: Callable[[int], None], stop: threading.Event) -> None:
+    def __init__(self, queue: str, wake: Callable[[], None], stop: threading.Event) -> None:
         bell = _queue(queue)
-        self._run = run
+        self._wake = wake
         self._stop = stop
         super().__init__(
             [bell],
@@ -100,9 +97,12 @@ class DoorbellWorker(SimpleWorker):
             default_result_ttl=0,
         )
 
-    def execute_job(self, job: Any, queue: Queue) -> None:
-        job.run = self._run
-        super().execute_job(job, queue)
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **options: Any) -> Any:
+        """Awake as soon as it rings: RQ's own book-keeping for a job takes longer than the work."""
+        heard = super().dequeue_job_and_maintain_ttl(*args, **options)
+        if heard is not None:
+            self._wake()
+        return heard
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self._stop.set()
@@ -114,20 +114,20 @@ class DoorbellWorker(SimpleWorker):
     def unsubscribe(self) -> None: ...
 
 
-def serve(queue: str, run: Callable[[int], None], stop: threading.Event) -> None:
+def serve(queue: str, wake: Callable[[], None], stop: threading.Event) -> None:
     """Answer the bell until told to stop, through any absence of Redis."""
     try:
         while not stop.is_set():
-            _listen(queue, run, stop)
+            _listen(queue, wake, stop)
             stop.wait(LISTEN_AGAIN_AFTER_S)
     except StopRequested:
         # The signal came between two attempts to listen.
         return
 
 
-def _listen(queue: str, run: Callable[[int], None], stop: threading.Event) -> None:
+def _listen(queue: str, wake: Callable[[], None], stop: threading.Event) -> None:
     try:
-        DoorbellWorker(queue, run, stop).work(logging_level="WARNING")
+        DoorbellWorker(queue, wake, stop).work(logging_level="WARNING")
     except (RedisError, OSError) as error:
         logger.warning("the doorbell of %s is out of order: %s", queue, error)
 

@@ -142,17 +142,32 @@ DATABASES = {"default": _database}
 
 # Queues: one RQ queue per worker process (a worker on two queues can lose jobs in a crash).
 
-QUEUES = ("effects",)
+QUEUES = ("agents", "isolated", "effects")
 RQ_QUEUES = {name: {"URL": REDIS_URL, "DEFAULT_RESULT_TTL": 0} for name in QUEUES}
-WORKERS_PER_QUEUE = _number("WORKERS_PER_QUEUE", 2, low=1, high=64)
-COMMAND_LEASE_S = _number("COMMAND_LEASE_S", 60, low=2, high=86_400)
+WORKERS_PER_QUEUE = _number("WORKERS_PER_QUEUE", 1, low=1, high=64)
+# Calls that may wait at once in one process. Agents wait for models, which costs a thread and no more.
+WORKER_THREADS = {
+    "agents": _number("WORKER_THREADS_AGENTS", 100, low=1, high=2_000),
+    "isolated": _number("WORKER_THREADS_ISOLATED", 4, low=1, high=500),
+    "effects": _number("WORKER_THREADS_EFFECTS", 16, low=1, high=500),
+}
+WORKER_DESKS = _number("WORKER_DESKS", 2, low=1, high=50)
+WORKER_STUCK_MAX = _number("WORKER_STUCK_MAX", 10, low=1, high=1_000)
+COMMAND_LEASE_S = _number("COMMAND_LEASE_S", 15, low=2, high=86_400)
 COMMAND_CRASHES_MAX = _number("COMMAND_CRASHES_MAX", 3, low=1, high=100)
 EFFECT_RETRY_MINUTES = _number("EFFECT_RETRY_MINUTES", 1_440, low=0, high=525_600)
-COMMANDS_PER_SHIFT = _number("COMMANDS_PER_SHIFT", 100, low=1, high=10_000)
+EFFECT_TIMEOUT_S = _number("EFFECT_TIMEOUT_S", 120, low=1, high=86_400)
 QUEUE_PENDING_MAX = _number("QUEUE_PENDING_MAX", 10_000, low=1, high=10_000_000)
+RUNS_OPEN_PER_WORKFLOW_MAX = _number("RUNS_OPEN_PER_WORKFLOW_MAX", 5_000, low=1, high=10_000_000)
 SWEEP_INTERVAL_MS = _number("SWEEP_INTERVAL_MS", 1_000, low=50, high=60_000)
 SWEEP_BATCH = _number("SWEEP_BATCH", 500, low=1, high=10_000)
 RING_AGAIN_AFTER_S = _number("RING_AGAIN_AFTER_S", 5, low=1, high=3600)
+
+# Modules with agents and executors of your own, and what a function may take that runs by itself.
+
+AGENT_MODULES = _names("AGENT_MODULES", "")
+EXECUTOR_DEFAULT = _text("EXECUTOR_DEFAULT", "ledger")
+ISOLATED_MEMORY_MB = _number("ISOLATED_MEMORY_MB", 1_024, low=16, high=1_000_000)
 
 # The gate for outside data. Deeper or larger values could be stored but never read back.
 
@@ -169,6 +184,15 @@ REVIEW_DUE_HOURS = _number("REVIEW_DUE_HOURS", 24, low=1, high=8_760)
 REVISION_DUE_HOURS = _number("REVISION_DUE_HOURS", 24, low=1, high=8_760)
 IDEMPOTENCY_KEEP_HOURS = _number("IDEMPOTENCY_KEEP_HOURS", 48, low=24, high=8_760)
 WORKFLOWS_MAX = _number("WORKFLOWS_MAX", 1_000, low=1, high=1_000_000)
+WORKFLOW_BYTES_MAX = _number("WORKFLOW_BYTES_MAX", 200_000, low=1_000, high=10_000_000)
+# What one run may use up: a definition may say less, never more.
+RUN_STEPS_MAX = _number("RUN_STEPS_MAX", 1_000, low=1, high=1_000_000)
+RUN_DEPTH_MAX = _number("RUN_DEPTH_MAX", 5, low=1, high=50)
+RUN_AGENT_CALLS_MAX = _number("RUN_AGENT_CALLS_MAX", 1_000, low=1, high=1_000_000)
+RUN_TOKENS_MAX = _number("RUN_TOKENS_MAX", 5_000_000, low=1, high=10**12)
+RUN_MONEY_MICROS_MAX = _number("RUN_MONEY_MICROS_MAX", 100_000_000, low=1, high=10**15)
+RUN_WALL_S_MAX = _number("RUN_WALL_S_MAX", 2_592_000, low=1, high=315_360_000)
+RUN_REPEATS_MAX = _number("RUN_REPEATS_MAX", 10, low=1, high=10_000)
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
 

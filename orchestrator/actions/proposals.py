@@ -7,18 +7,20 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from orchestrator.actions import effects, thresholds, workflows
+from orchestrator.actions import effects, runs, thresholds, workflows
 from orchestrator.actions.actor import Actor, audit
 from orchestrator.core import events as ev
-from orchestrator.core.codec import Json, canonical, digest
-from orchestrator.core.errors import QueueFull
+from orchestrator.core.codec import Json, canonical, digest, read
+from orchestrator.core.errors import BadInput
 from orchestrator.core.policy import evaluation, guardrails
-from orchestrator.engine.advance import Step, advance
+from orchestrator.engine.advance import Step, advance, complete
+from orchestrator.engine.claim import Claimed
+from orchestrator.failpoints import failpoint
 from orchestrator.models import (
-    Command,
     Disposition,
     Evaluation,
     EvaluationPolicy,
+    Event,
     PolicyCheck,
     Proposal,
     ReviewItem,
@@ -81,32 +83,116 @@ def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     3. Ask every active rule, then the bands; store each check, the score and the disposition.
     4. Open a review item, or release the effect, or neither; the run's events say which.
     """
-    _check_room("effects")
+    runs.check_room("effects")
     version = workflows.version_for(actor, suggestion.workflow)
-    run = Run.objects.create(workflow_version=version)
+    run = Run.objects.create(workflow_version=version, token=actor.token, started_by=actor.user)
+    started = ev.RunStarted(
+        workflow=version.workflow.slug,
+        version=version.number,
+        pattern="direct",
+        definition=version.content_hash,
+    )
+    judged = _take_in(actor, run, suggestion)
+    advance([Step(run.pk, event) for event in (started, *judged.events)])
+    judged.release()
+    failpoint("proposed-in-transaction")
+    judged.proposal.refresh_from_db(fields=["status"])
+    return judged.proposal
+
+
+def propose(claimed: Claimed) -> None:
+    """What an agent of a run said becomes a proposal of that run, checked like any other."""
+    run = Run.objects.select_related("workflow_version__workflow", "token", "started_by").get(
+        pk=claimed.run
+    )
+    suggestion = _suggested(claimed, run)
+    with transaction.atomic():
+        # First of all: every row that refers to the run would lock it in another order.
+        Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
+        actor = Actor(run.started_by, run.token)
+        judged = _take_in(actor, run, suggestion, work=claimed.payload["work"])
+        complete(claimed, *judged.events)
+        judged.release()
+        failpoint("proposed-in-transaction")
+
+
+def _suggested(claimed: Claimed, run: Run) -> Suggestion:
+    """The agent's own words, and from the log who it was."""
+    said = Event.objects.get(run=run, seq=claimed.payload["output"])
+    found = read(said.payload)
+    data = found if isinstance(found, dict) else {}
+    output, agent = data.get("output"), data.get("agent")
+    known = agent if isinstance(agent, dict) else {}
+    action = output.get("action") if isinstance(output, dict) else None
+    if not isinstance(output, dict) or not isinstance(action, str):
+        raise BadInput(
+            f"output of {claimed.payload['work']}",
+            "it is to be proposed, so it has to be an object with at least an `action`.",
+        )
+    return Suggestion(
+        agent=str(known.get("name", claimed.payload["work"]))[:100],
+        agent_version=str(known.get("version", ""))[:100],
+        model=str(known.get("model", ""))[:200],
+        action=action[:100],
+        target=_text(output, "target", 500),
+        args=_object(output, "args"),
+        workflow=run.workflow_version.workflow.slug,
+        confidence=_score(output.get("confidence")),
+        rationale=_text(output, "rationale", 20_000),
+        context=_object(output, "context"),
+    )
+
+
+def _text(output: dict[str, Json], name: str, most: int) -> str:
+    found = output.get(name, "")
+    if not isinstance(found, str) or len(found) > most:
+        raise BadInput(f"output/{name}", f"it has to be a text of at most {most:,} characters.")
+    return found
+
+
+def _object(output: dict[str, Json], name: str) -> dict[str, Json]:
+    found = output.get(name, {})
+    if not isinstance(found, dict):
+        raise BadInput(f"output/{name}", "it has to be an object.")
+    return found
+
+
+def _score(found: Json) -> float | None:
+    """What is no number from 0 to 1 counts as no confidence, which a person then looks at."""
+    if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= 1:
+        return float(found)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A proposal that was looked at: what is to be said of it, and what is released once it was said."""
+
+    actor: Actor
+    proposal: Proposal
+    disposition: Disposition
+    effect: str | None
+    events: tuple[ev.Event, ...]
+
+    def release(self) -> None:
+        if self.effect:
+            effects.release(self.proposal, effect=self.effect, disposition=self.disposition)
+        audit(
+            self.actor,
+            "proposal.submitted",
+            self.proposal.pk,
+            disposition=self.disposition.verdict,
+        )
+
+
+def _take_in(actor: Actor, run: Run, suggestion: Suggestion, *, work: str = "") -> _Judged:
     proposal = _store(actor, run, suggestion)
-    judgement = _judge(proposal, version)
+    judgement = _judge(proposal, run.workflow_version)
     disposition = _store_judgement(proposal, judgement)
     item = _open_item(proposal, judgement.outcome)
     effect = effects.new_effect_id() if judgement.verdict == "accept" else None
-    happened = [
-        ev.RunStarted(workflow=version.workflow.slug, version=version.number, pattern="direct"),
-        _received(proposal),
-        _disposed(proposal, judgement, item, effect),
-    ]
-    advance([Step(run.pk, event) for event in happened])
-    if effect:
-        effects.release(proposal, effect=effect, disposition=disposition)
-    audit(actor, "proposal.submitted", proposal.pk, disposition=judgement.verdict)
-    proposal.refresh_from_db(fields=["status"])
-    return proposal
-
-
-def _check_room(queue: str) -> None:
-    waiting = Command.objects.filter(queue=queue, status=Command.Status.PENDING)
-    pending = waiting[: settings.QUEUE_PENDING_MAX].count()
-    if pending >= settings.QUEUE_PENDING_MAX:
-        raise QueueFull(queue, pending)
+    happened = (_received(proposal, work), _disposed(proposal, judgement, item, effect))
+    return _Judged(actor, proposal, disposition, effect, happened)
 
 
 def _store(actor: Actor, run: Run, suggestion: Suggestion) -> Proposal:
@@ -213,6 +299,7 @@ def _open_item(proposal: Proposal, outcome: evaluation.Disposition) -> ReviewIte
     escalated = outcome.verdict == "escalate"
     kind = ReviewItem.Kind.ESCALATION if escalated else ReviewItem.Kind.GUARDRAIL_FAILURE
     return ReviewItem.objects.create(
+        run_id=proposal.run_id,
         proposal=proposal,
         kind=kind,
         opened_because=list(outcome.reasons),
@@ -221,7 +308,7 @@ def _open_item(proposal: Proposal, outcome: evaluation.Disposition) -> ReviewIte
     )
 
 
-def _received(proposal: Proposal) -> ev.Event:
+def _received(proposal: Proposal, work: str) -> ev.Event:
     return ev.ProposalReceived(
         proposal=proposal.pk,
         action=proposal.action,
@@ -229,6 +316,7 @@ def _received(proposal: Proposal) -> ev.Event:
         agent=proposal.agent,
         agent_version=proposal.agent_version,
         model=proposal.model,
+        work=work,
     )
 
 

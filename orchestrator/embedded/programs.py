@@ -17,12 +17,12 @@ WORKER_PATIENCE_S = 20
 def list_programs() -> Iterator[Program]:
     yield _program("web", _web_command(), patience_s=WEB_PATIENCE_S + 2)
     for queue in settings.QUEUES:
-        for number in range(1, settings.WORKERS_PER_QUEUE + 1):
-            yield _program(
-                f"worker-{queue}-{number}",
-                _manage("worker", "--queue", queue),
-                patience_s=WORKER_PATIENCE_S,
-            )
+        copies = str(settings.WORKERS_PER_QUEUE)
+        yield _program(
+            f"worker-{queue}",
+            _manage("worker", "--queue", queue, "--processes", copies),
+            patience_s=WORKER_PATIENCE_S,
+        )
     yield _program("sweep", _manage("sweep"), patience_s=WORKER_PATIENCE_S)
 
 

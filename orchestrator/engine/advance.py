@@ -5,20 +5,25 @@ Takes a batch; a batch of one is the ordinary case. Nothing slow happens in here
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from orchestrator import journal, queue
 from orchestrator.core import commands as core_commands
 from orchestrator.core import controller
 from orchestrator.core import events as core_events
 from orchestrator.core import state as core_state
-from orchestrator.core.codec import canonical
-from orchestrator.models import Command, Event, Proposal, Run
+from orchestrator.core.codec import Json, canonical, read
+from orchestrator.core.errors import IllegalTransition, LeaseLost, NotFound
+from orchestrator.engine import project, store
+from orchestrator.engine.claim import Claimed
+from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
+from orchestrator.engine.plans import plan_of
+from orchestrator.failpoints import failpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,99 +35,243 @@ class Step:
     key: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a claimed command, with what that means for its run.
+
+    It counts only while the command is still ours. `running` records an intent and goes on;
+    `pending` puts the command back.
+    """
+
+    claimed: Claimed
+    status: str
+    steps: Sequence[Step] = ()
+    error: Json = None
+    after_s: float = 0
+    # It cost its worker something unforeseen; after a few of these a person is asked.
+    crashed: bool = False
+    # An effect whose call reached nobody, so that it cannot have happened.
+    rests: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How many of the commands that follow the caller takes for itself, and of which queue."""
+
+    queue: str
+    worker: str
+    room: int
+
+
+@dataclass(slots=True)
+class Advanced:
+    # Commands that somebody else has by now; nothing was stored for them.
+    lost: set[int] = field(default_factory=set)
+    # Commands whose outcome did not fit their run any more.
+    refused: dict[int, IllegalTransition] = field(default_factory=dict)
+    taken: list[Claimed] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Moving:
     """A run while its events are applied."""
 
-    row: Run
+    row: store.Locked
     state: core_state.RunState
-    statuses: dict[str, str]
+    seq: int
+    lines: list[store.Line] = field(default_factory=list)
+    commands: list[tuple[int, core_commands.Command]] = field(default_factory=list)
 
 
-def advance(steps: Sequence[Step]) -> None:
-    """Apply events in the order given, all or none.
+def advance(
+    steps: Sequence[Step] = (),
+    endings: Sequence[Ending] = (),
+    *,
+    taking: Taking | None = None,
+    memory: Memory | None = None,
+) -> Advanced:
+    """Apply steps, all or none, and endings, each on its own.
 
-    1. Lock the runs in id order, so that two batches cannot wait for each other.
+    1. Lock the runs in id order, then the commands that end; whose token is old is left out.
     2. Let the controller decide each event; it raises when the state does not allow one.
-    3. Append events, store states, project proposal statuses, store commands.
+    3. Append events and states, project them, end commands, store the commands that follow.
     4. Ring the workers after the commit; if that is lost, the sweeper rings.
     """
     # No savepoint: a refused event undoes whatever its caller did, too.
     with transaction.atomic(savepoint=False):
-        moving, at = _lock({step.run for step in steps})
-        entries: list[Event] = []
-        commands: list[Command] = []
+        batch = _Batch(memory if memory is not None else Memory())
+        batch.lock({step.run for step in steps} | {ending.claimed.run for ending in endings})
         for step in steps:
-            run = moving[step.run]
-            entry, caused = _apply(run, step, at)
-            entries.append(entry)
-            commands.extend(_row(entry, command) for command in caused)
-        journal.append(entries)
-        _store_states(moving)
-        _project_statuses(moving)
-        _store_commands(commands)
+            batch.apply(step.run, [step])
+        ours = batch.keep_ours(endings)
+        outcomes = [batch.end(ending) for ending in ours]
+        batch.write(outcomes, taking)
+        failpoint("in-transaction-before-commit")
+    batch.remember()
+    return batch.done
 
 
-def _lock(runs: set[str]) -> tuple[dict[str, _Moving], datetime]:
-    rows = list(
-        Run.objects.select_for_update(of=("self",))
-        .filter(pk__in=runs)
-        .order_by("pk")
-        .annotate(locked_at=Now())
+class _Batch:
+    """One transaction's worth of moves."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.done = Advanced()
+        self.moving: dict[str, _Moving] = {}
+        self.at = datetime.now(UTC)
+        self.seen = project.Projection()
+
+    def lock(self, wanted: set[str]) -> None:
+        runs = sorted(wanted)
+        rows = store.lock_runs(runs, [self.memory.known_seq(run) for run in runs])
+        missing = wanted - {row.id for row in rows}
+        if missing:
+            raise NotFound("run", min(missing))
+        self.moving = {row.id: _Moving(row, self._state(row), row.seq) for row in rows}
+        self.at = max((row.at for row in rows), default=self.at)
+
+    def _state(self, row: store.Locked) -> core_state.RunState:
+        if row.state is None:
+            return self.memory.states[row.id][1]
+        data = read(row.state) if row.state else None
+        return core_state.from_json(data) if isinstance(data, dict) else core_state.RunState()
+
+    def keep_ours(self, endings: Sequence[Ending]) -> list[Ending]:
+        if not endings:
+            return []
+        fences = [(ending.claimed.id, ending.claimed.token) for ending in endings]
+        ours = store.lock_commands(fences)
+        self.done.lost = {command for command, _ in fences} - ours
+        return [ending for ending in endings if ending.claimed.id in ours]
+
+    def end(self, ending: Ending) -> store.Outcome:
+        """An outcome that its run has no place for any more ends the command and nothing else."""
+        claimed = ending.claimed
+        status, error = ending.status, ending.error
+        try:
+            self.apply(claimed.run, ending.steps)
+        except IllegalTransition as refusal:
+            self.done.refused[claimed.id] = refusal
+            status, error = "failed", {"code": refusal.code, "reason": str(refusal)}
+        if ending.rests:
+            self.seen.rest(ending.rests)
+        text = canonical(error) if error is not None else None
+        after_ms = int(ending.after_s * 1000)
+        return store.Outcome(claimed.id, status, text, after_ms, ending.crashed)
+
+    def apply(self, name: str, steps: Sequence[Step]) -> None:
+        """All steps or none of them."""
+        run = self.moving[name]
+        plan, state, seq = plan_of(run.row.version), run.state, run.seq
+        lines, commands, changes = [], [], []
+        for step in steps:
+            seq += 1
+            moment = journal.moment_of(seq, self.at)
+            after, wanted = controller.step(state, step.event, plan=plan, moment=moment)
+            payload = canonical(core_events.to_json(step.event))
+            lines.append(store.Line(name, step.event.kind, step.key, payload))
+            commands += [(seq, command) for command in wanted]
+            changes.append((state, after, step.event))
+            state = after
+            if len(payload) <= VALUE_LENGTH_MAX:
+                self.memory.values[name, seq] = core_events.value_of(step.event)
+        for before, after, event in changes:
+            self.seen.see(name, before, after, event)
+        run.state, run.seq = state, seq
+        run.lines += lines
+        run.commands += commands
+
+    def write(self, outcomes: Sequence[store.Outcome], taking: Taking | None) -> None:
+        moved = [run for _, run in sorted(self.moving.items()) if run.lines]
+        if moved:
+            lines = [line for run in moved for line in run.lines]
+            store.append(lines, [_move(run) for run in moved], self.at)
+        if outcomes:
+            store.end(outcomes)
+        self.seen.write(self.at)
+        self.done.taken = _want(moved, taking)
+
+    def remember(self) -> None:
+        """Only what is committed may be remembered."""
+        for name, run in self.moving.items():
+            self.memory.states[name] = (run.seq, run.state)
+
+
+def _move(run: _Moving) -> store.Move:
+    wakes = run.state.wakes_at_ms
+    return store.Move(
+        run.row.id,
+        canonical(core_state.to_json(run.state)),
+        run.state.status,
+        datetime.fromtimestamp(wakes / 1000, UTC) if wakes else None,
     )
-    moving = {row.pk: _Moving(row, row.canonical_state, {}) for row in rows}
-    missing = runs - moving.keys()
-    if missing:
-        raise Run.DoesNotExist(f"no run {sorted(missing)[0]}")
-    return moving, rows[0].locked_at
 
 
-def _apply(run: _Moving, step: Step, at: datetime) -> tuple[Event, list[core_commands.Command]]:
-    before = run.state
-    run.state, commands = controller.step(before, step.event)
-    payload = canonical(core_events.to_json(step.event))
-    line = journal.Line(run.row.pk, run.row.seq + 1, step.event.kind, step.key, at, payload)
-    entry = journal.entry(line, run.row.head)
-    run.row.seq, run.row.head = entry.seq, entry.hash
-    for key, proposal in run.state.proposals.items():
-        known = before.proposals.get(key)
-        if known is None or known.status != proposal.status:
-            run.statuses[key] = proposal.status
-    return entry, commands
+def _want(moved: Sequence[_Moving], taking: Taking | None) -> list[Claimed]:
+    """Store what has to be done next; part of it may be taken at once, the rest is rung for."""
+    room = taking.room if taking else 0
+    wanted: list[store.Wanted] = []
+    sources: list[tuple[_Moving, core_commands.Command]] = []
+    for run in moved:
+        for seq, command in run.commands:
+            taken = bool(
+                taking and room > 0 and command.queue == taking.queue and not command.delay_ms
+            )
+            room -= taken
+            wanted.append(_row(run, seq, command, taken))
+            sources.append((run, command))
+    if not wanted:
+        return []
+    worker = taking.worker if taking else ""
+    ids = store.want(wanted, worker=worker, lease_s=settings.COMMAND_LEASE_S)
+    _ring_for(wanted, ids)
+    return [
+        Claimed(key, run.row.id, run.row.version, command.kind, _payload(command), 1, 1)
+        for key, row, (run, command) in zip(ids, wanted, sources, strict=True)
+        if row.taken
+    ]
 
 
-def _row(entry: Event, command: core_commands.Command) -> Command:
-    return Command(
-        run_id=entry.run_id,
-        seq=entry.seq,
-        kind=command.kind,
-        queue=command.queue,
-        payload=canonical(core_commands.to_json(command)),
-        key=command.key,
+def complete(claimed: Claimed, *events: core_events.Event) -> None:
+    """End a command in the caller's transaction; what the caller stored is undone if it is not ours any more."""
+    steps = [
+        Step(claimed.run, event, claimed.once if number == 0 else None)
+        for number, event in enumerate(events)
+    ]
+    done = advance(endings=[Ending(claimed, "done", steps)])
+    if claimed.id in done.lost:
+        raise LeaseLost(claimed.id)
+    if claimed.id in done.refused:
+        raise done.refused[claimed.id]
+
+
+def _payload(command: core_commands.Command) -> dict[str, Json]:
+    return core_commands.to_json(command)
+
+
+def _row(run: _Moving, seq: int, command: core_commands.Command, taken: bool) -> store.Wanted:
+    payload = canonical(core_commands.to_json(command))
+    return store.Wanted(
+        run.row.id,
+        seq,
+        command.kind,
+        command.queue,
+        payload,
+        command.key,
+        command.delay_ms,
+        taken,
     )
 
 
-def _store_states(moving: dict[str, _Moving]) -> None:
-    for run in moving.values():
-        run.row.state = canonical(core_state.to_json(run.state))
-        run.row.status = run.state.status
-    rows = [run.row for run in moving.values()]
-    Run.objects.bulk_update(rows, ["state", "status", "seq", "head", "updated_at"])
-
-
-def _project_statuses(moving: dict[str, _Moving]) -> None:
-    """`Proposal.status` follows the state; it exists so that lists can filter by it."""
-    by_status: dict[str, list[str]] = defaultdict(list)
-    for run in moving.values():
-        for key, status in run.statuses.items():
-            by_status[status].append(key)
-    for status, keys in by_status.items():
-        Proposal.objects.filter(pk__in=keys).update(status=status)
-
-
-def _store_commands(commands: list[Command]) -> None:
+def _ring_for(wanted: Sequence[store.Wanted], ids: Sequence[int]) -> None:
     by_queue: dict[str, list[int]] = defaultdict(list)
-    for row in Command.objects.bulk_create(commands):
-        by_queue[row.queue].append(row.pk)
-    for name, ids in by_queue.items():
-        transaction.on_commit(partial(queue.ring, name, ids), robust=True)
+    for row, key in zip(wanted, ids, strict=True):
+        if not row.taken and not row.delay_ms:
+            by_queue[row.queue].append(key)
+    for name, waiting in by_queue.items():
+        transaction.on_commit(partial(_ring, name, waiting), robust=True)
+
+
+def _ring(name: str, commands: list[int]) -> None:
+    failpoint("stored-not-rung")
+    queue.ring(name, commands)

@@ -1,26 +1,36 @@
 """Claim commands: one conditional statement, the database's clock, a new fencing token each time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, models
-from django.db.models.functions import Now
+from django.db import connection
 
 from orchestrator.core.codec import read
-from orchestrator.models import Command
 
 # Ready means pending and due. SKIP LOCKED lets workers pass each other; never `id > last seen`,
 # which would skip a lower id that commits later.
 _CLAIM = """
-    UPDATE orchestrator_command
-       SET status = 'running', token = token + 1, tries = tries + 1, worker = %(worker)s,
+    UPDATE orchestrator_command AS c
+       SET status = 'running', token = c.token + 1, tries = c.tries + 1, worker = %(worker)s,
            lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s)
-     WHERE id = (SELECT id FROM orchestrator_command
-                  WHERE queue = %(queue)s AND status = 'pending' AND not_before <= statement_timestamp()
-                  ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING id, run_id, kind, payload, token, tries
+      FROM (SELECT id FROM orchestrator_command
+             WHERE queue = %(queue)s AND status = 'pending' AND not_before <= statement_timestamp()
+               AND crashes < %(crashes_max)s
+             ORDER BY not_before, id LIMIT %(at_most)s FOR UPDATE SKIP LOCKED) AS ready,
+           orchestrator_run AS r
+     WHERE c.id = ready.id AND r.id = c.run_id
+    RETURNING c.id, c.run_id, r.workflow_version_id, c.kind, c.payload, c.token, c.tries
+"""
+
+# Alive and at work: the lease begins anew. What comes back is still ours.
+_RENEW = """
+    UPDATE orchestrator_command AS c
+       SET lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s)
+      FROM unnest(%(ids)s::bigint[], %(tokens)s::integer[]) AS t(id, token)
+     WHERE c.id = t.id AND c.token = t.token AND c.status = 'running'
+    RETURNING c.id
 """
 
 
@@ -30,47 +40,47 @@ class Claimed:
 
     id: int
     run: str
+    version: int
     kind: str
     payload: dict[str, Any]
     token: int
     tries: int
 
+    @property
+    def once(self) -> str:
+        """The key under which its completion is said; the log takes it a single time."""
+        return f"cmd:{self.id}"
 
-def claim(queue: str, *, worker: str) -> Claimed | None:
-    """The next ready command of a queue, or None."""
-    values: dict[str, str | int] = {
+
+def claim(queue: str, *, worker: str, at_most: int) -> list[Claimed]:
+    """The next ready commands of a queue, the oldest first."""
+    values: dict[str, Any] = {
         "queue": queue,
         "worker": worker,
         "lease_s": settings.COMMAND_LEASE_S,
+        "at_most": at_most,
+        "crashes_max": settings.COMMAND_CRASHES_MAX,
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    payload = read(row[3])
-    return Claimed(row[0], row[1], row[2], payload if isinstance(payload, dict) else {}, *row[4:])
+        return sorted((_claimed(row) for row in cursor.fetchall()), key=lambda found: found.id)
 
 
-def still_ours(claimed: Claimed) -> models.QuerySet[Command]:
-    """The row if nobody took it over since; update through this and look at the count."""
-    return Command.objects.filter(pk=claimed.id, token=claimed.token, status="running")
+def renew(held: Sequence[Claimed]) -> set[int]:
+    """Which of them are still ours, for another lease."""
+    values: dict[str, Any] = {
+        "ids": [claimed.id for claimed in held],
+        "tokens": [claimed.token for claimed in held],
+        "lease_s": settings.COMMAND_LEASE_S,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, values)
+        return {row[0] for row in cursor.fetchall()}
 
 
-def finish(claimed: Claimed, *, status: str, error: Any = None) -> bool:
-    """False: the lease was lost and somebody else has the command; throw the work away."""
-    return bool(
-        still_ours(claimed).update(status=status, error=error, finished_at=Now(), lease_until=None)
-    )
-
-
-def put_back(claimed: Claimed, *, after_s: float, error: Any) -> bool:
-    """Try again later."""
-    return bool(
-        still_ours(claimed).update(
-            status="pending",
-            error=error,
-            lease_until=None,
-            not_before=Now() + timedelta(seconds=after_s),
-        )
+def _claimed(row: Sequence[Any]) -> Claimed:
+    command, run, version, kind, text, token, tries = row
+    payload = read(text)
+    return Claimed(
+        command, run, version, kind, payload if isinstance(payload, dict) else {}, token, tries
     )

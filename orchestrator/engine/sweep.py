@@ -5,7 +5,7 @@ Any number of sweepers may run; each statement takes only rows that nobody else 
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,10 +17,10 @@ from django.db.models.functions import Now
 
 from orchestrator import queue
 from orchestrator.core import events as ev
-from orchestrator.core.commands import RunEffect
+from orchestrator.engine import quarantine
 from orchestrator.engine.advance import Step, advance
-from orchestrator.engine.execute import end_effect
-from orchestrator.models import AuditEntry, Command, Effect, IdempotencyRecord, Proposal, ReviewItem
+from orchestrator.failpoints import failpoint
+from orchestrator.models import AuditEntry, Command, IdempotencyRecord, Proposal, ReviewItem, Run
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +35,12 @@ class Swept:
 def sweep() -> Swept:
     """Each broom on its own: what one cannot lift must not keep the others from their work."""
     _guarded(_forget)
+    leases = _guarded(_end_leases)
+    _guarded(quarantine.set_apart)
     return Swept(
-        leases=_guarded(_end_leases),
+        leases=leases,
+        expired=_guarded(_wake_runs) + _guarded(_expire_items) + _guarded(_expire_revisions),
         rings=_guarded(_ring_again),
-        expired=_guarded(_expire_items) + _guarded(_expire_revisions),
     )
 
 
@@ -50,6 +52,17 @@ def _guarded(broom: Callable[[], int]) -> int:
         return 0
 
 
+def _each[Row](rows: Iterable[Row], broom: Callable[[Row], int]) -> int:
+    """One transaction each: what is wrong with one row must not keep its neighbours waiting."""
+    swept = 0
+    for row in rows:
+        try:
+            swept += broom(row)
+        except Exception:
+            logger.exception("%s could not deal with %s", broom.__name__, row)
+    return swept
+
+
 # A lease that ran out means that the worker died or hangs. The token stays; the next claim adds one,
 # and the old worker's late answer changes nothing.
 _END_LEASES = """
@@ -58,7 +71,7 @@ _END_LEASES = """
      WHERE id IN (SELECT id FROM orchestrator_command
                    WHERE status = 'running' AND lease_until < statement_timestamp()
                    ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING id, crashes
+    RETURNING id
 """
 
 
@@ -66,39 +79,11 @@ def _end_leases() -> int:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_END_LEASES, [settings.SWEEP_BATCH])
-            rows = cursor.fetchall()
-        for command, crashes in rows:
-            if crashes >= settings.COMMAND_CRASHES_MAX:
-                _give_up(command, crashes)
-    return len(rows)
-
-
-def _give_up(command: int, crashes: int) -> None:
-    """A command that costs every worker its lease must not meet them all."""
-    reason = (
-        f"its lease ran out {crashes} times: workers stopped while running it, or its target "
-        "takes longer than COMMAND_LEASE_S; it was not tried again"
-    )
-    error = {"code": "gave-up", "reason": reason, "retryable": False}
-    Command.objects.filter(pk=command).update(
-        status=Command.Status.FAILED, error=error, finished_at=Now()
-    )
-    try:
-        # A savepoint: whatever is wrong with its effect, the command itself stays given up.
-        with transaction.atomic():
-            _end_effect_of(command, error)
-    except Exception:
-        logger.exception("command %s was given up, its effect could not be ended", command)
-
-
-def _end_effect_of(command: int, error: dict[str, Any]) -> None:
-    """If it was calling its target when the last worker stopped, nobody knows what happened there."""
-    key = Command.objects.get(pk=command).key
-    effect = Effect.objects.select_related("proposal").get(
-        pk=key.removeprefix(f"{RunEffect.kind}:")
-    )
-    lost = effect.may_have_happened or effect.status == Effect.Status.CALLING
-    end_effect(effect, error, key=f"cmd:{command}", lost=lost)
+            ended = len(cursor.fetchall())
+        failpoint("sweeper-mid-batch")
+    if ended:
+        failpoint("lease-ended-not-rung")
+    return ended
 
 
 def _forget() -> int:
@@ -129,24 +114,45 @@ def _ring_again() -> int:
     return len(ready)
 
 
-def _expire_items() -> int:
-    """Deadlines expire to no. One transaction an item: a reviewer may be deciding the next one."""
-    expired = 0
-    for item in ReviewItem.objects.waiting().filter(due_at__lte=Now())[: settings.SWEEP_BATCH]:
-        expired += _expire_item(item.pk)
-    return expired
+def _wake_runs() -> int:
+    """Timers: deadlines of questions and signals, the time a run may take at most."""
+    due = Run.objects.filter(wakes_at__lte=Now()).order_by("wakes_at")
+    return _each(list(due.values_list("pk", flat=True)[: settings.SWEEP_BATCH]), _wake_run)
 
 
-def _expire_item(pk: str) -> int:
+def _wake_run(pk: str) -> int:
     with transaction.atomic():
+        if not _hold(pk, wakes_at__lte=Now()):
+            return 0
+        advance([Step(pk, ev.TimeReached())])
+        failpoint("timer-fired-in-transaction")
+    return 1
+
+
+def _hold(run: str, **conditions: Any) -> bool:
+    """The run's row first, as everybody does who locks more than that; busy ones are passed by."""
+    rows = Run.objects.select_for_update(of=("self",), skip_locked=True)
+    return rows.filter(pk=run, **conditions).first() is not None
+
+
+def _expire_items() -> int:
+    """Deadlines expire to no."""
+    due = ReviewItem.objects.waiting().filter(due_at__lte=Now(), kind__in=ReviewItem.EXPIRING)
+    return _each(list(due.values_list("pk", "run")[: settings.SWEEP_BATCH]), _expire_item)
+
+
+def _expire_item(row: tuple[str, str]) -> int:
+    pk, run = row
+    with transaction.atomic():
+        if not _hold(run):
+            return 0
         item = (
             ReviewItem.objects.select_for_update(of=("self",), skip_locked=True)
-            .select_related("proposal")
             .waiting()
             .filter(pk=pk, due_at__lte=Now())
             .first()
         )
-        if item is None:
+        if item is None or item.proposal_id is None:
             return 0
         ReviewItem.objects.filter(pk=pk).update(
             status=ReviewItem.Status.EXPIRED,
@@ -154,8 +160,7 @@ def _expire_item(pk: str) -> int:
             closed_at=Now(),
             version=item.version + 1,
         )
-        event = ev.ProposalExpired(proposal=item.proposal_id, item=item.pk)
-        advance([Step(item.proposal.run_id, event)])
+        advance([Step(run, ev.ProposalExpired(proposal=item.proposal_id, item=item.pk))])
         AuditEntry.objects.create(
             verb="review_item.expired", object_id=item.proposal_id, detail={"item": item.pk}
         )
@@ -164,13 +169,15 @@ def _expire_item(pk: str) -> int:
 
 def _expire_revisions() -> int:
     due = Proposal.objects.filter(status=Proposal.Status.REVISION_REQUESTED, due_at__lte=Now())
-    expired = 0
-    for pk in due.values_list("pk", flat=True)[: settings.SWEEP_BATCH]:
-        with transaction.atomic():
-            proposal = due.select_for_update(skip_locked=True).filter(pk=pk).first()
-            if proposal is None:
-                continue
-            advance([Step(proposal.run_id, ev.ProposalExpired(proposal=pk))])
-            AuditEntry.objects.create(verb="revision.expired", object_id=pk)
-            expired += 1
-    return expired
+    return _each(list(due.values_list("pk", "run")[: settings.SWEEP_BATCH]), _expire_revision)
+
+
+def _expire_revision(row: tuple[str, str]) -> int:
+    pk, run = row
+    with transaction.atomic():
+        requested = Proposal.objects.filter(pk=pk, status=Proposal.Status.REVISION_REQUESTED)
+        if not _hold(run) or not requested.exists():
+            return 0
+        advance([Step(run, ev.ProposalExpired(proposal=pk))])
+        AuditEntry.objects.create(verb="revision.expired", object_id=pk)
+    return 1

@@ -7,11 +7,12 @@ from orchestrator.models.runs import Run
 class Event(models.Model):
     """What happened. Append-only, gapless per run, each chained to the one before by its hash.
 
-    Only `orchestrator.journal` writes here; a trigger refuses UPDATE and DELETE.
+    Only the database's function `journal_append` writes here; a trigger refuses UPDATE and DELETE.
     """
 
     id = models.BigAutoField(primary_key=True)
-    run = models.ForeignKey(Run, models.PROTECT, related_name="events")
+    # Found through its unique constraint; an index of its own would be a second one.
+    run = models.ForeignKey(Run, models.PROTECT, related_name="events", db_index=False)
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=60)
     payload = models.TextField()
@@ -41,14 +42,16 @@ class Command(models.Model):
         RUNNING = "running"
         DONE = "done"
         FAILED = "failed"
+        CANCELLED = "cancelled"
+        QUARANTINED = "quarantined"
 
     id = models.BigAutoField(primary_key=True)
-    run = models.ForeignKey(Run, models.PROTECT, related_name="commands")
+    run = models.ForeignKey(Run, models.PROTECT, related_name="commands", db_index=False)
     seq = models.PositiveIntegerField(help_text="the event that caused it")
     kind = models.CharField(max_length=60)
     queue = models.CharField(max_length=40)
     payload = models.TextField()
-    key = models.CharField(max_length=120, unique=True)
+    key = models.CharField(max_length=200)
     status = models.CharField(max_length=20, choices=Status, default=Status.PENDING)
     not_before = models.DateTimeField(db_default=Now())
     rung_at = models.DateTimeField(db_default=Now())
@@ -77,9 +80,13 @@ class Command(models.Model):
             ),
         ]
         constraints = [
+            # The same thing asked for twice is one command.
+            models.UniqueConstraint(fields=["run", "key"], name="command_run_key_unique"),
             models.CheckConstraint(
                 name="command_status_known",
-                condition=models.Q(status__in=["pending", "running", "done", "failed"]),
+                condition=models.Q(
+                    status__in=["pending", "running", "done", "failed", "cancelled", "quarantined"]
+                ),
             ),
             models.CheckConstraint(
                 name="command_running_has_lease",

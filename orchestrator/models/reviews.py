@@ -3,7 +3,9 @@ from django.db import models
 from django.utils import timezone
 
 from orchestrator.models.ids import IdField
+from orchestrator.models.journal import Command
 from orchestrator.models.proposals import Proposal
+from orchestrator.models.runs import Run
 
 
 class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
@@ -17,14 +19,27 @@ class ReviewItem(models.Model):
     class Kind(models.TextChoices):
         GUARDRAIL_FAILURE = "guardrail_failure", "Guardrail failure"
         ESCALATION = "escalation", "Escalation"
+        APPROVAL = "approval", "Approval"
+        UNKNOWN_EFFECT = "unknown_effect", "Outcome unknown"
+        STUCK_COMMAND = "stuck_command", "Stuck work"
+
+    # Of these kinds, silence until the deadline is a no that the sweeper says.
+    EXPIRING = (Kind.GUARDRAIL_FAILURE, Kind.ESCALATION)
 
     class Status(models.TextChoices):
         WAITING = "waiting"
         DECIDED = "decided"
         EXPIRED = "expired"
+        # The run ended while it was waiting, so there is nothing left to decide.
+        WITHDRAWN = "withdrawn"
 
     id = IdField("rev")
-    proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="review_items")
+    run = models.ForeignKey(Run, models.PROTECT, related_name="review_items")
+    # What it is about: a proposal, a command that no worker survives, or a question the run asks.
+    proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="review_items")
+    command = models.ForeignKey(Command, models.PROTECT, null=True, related_name="review_items")
+    work = models.CharField(max_length=100, default="", blank=True)
+    question = models.TextField(default="", blank=True)
     kind = models.CharField(max_length=30, choices=Kind)
     status = models.CharField(max_length=20, choices=Status, default=Status.WAITING)
     # Why it opened and why it closed are two questions, and stay two fields.
@@ -38,6 +53,7 @@ class ReviewItem(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="held_items"
     )
     lease_until = models.DateTimeField(null=True)
+    # What nobody decided by then is a no. What became of an effect no silence can settle: such items stay.
     due_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True)
@@ -50,6 +66,20 @@ class ReviewItem(models.Model):
                 fields=["proposal", "kind"],
                 condition=models.Q(status="waiting"),
                 name="review_item_one_open_per_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["command"],
+                condition=models.Q(status="waiting"),
+                name="review_item_one_open_per_command",
+            ),
+            models.CheckConstraint(
+                name="review_item_is_about_something",
+                condition=models.Q(
+                    kind__in=["guardrail_failure", "escalation", "unknown_effect"],
+                    proposal__isnull=False,
+                )
+                | models.Q(kind="stuck_command", command__isnull=False)
+                | (models.Q(kind="approval") & ~models.Q(work="")),
             ),
             models.CheckConstraint(
                 name="review_item_closed_has_time",
@@ -91,6 +121,10 @@ class Decision(models.Model):
     class Verdict(models.TextChoices):
         APPROVE = "approve", "Approved"
         REJECT = "reject", "Rejected"
+        HAPPENED = "happened", "It happened"
+        NOT_HAPPENED = "not_happened", "It did not happen"
+        RETRY = "retry", "Run it again"
+        GIVE_UP = "give_up", "Given up"
 
     class Reason(models.TextChoices):
         WRONG_TARGET = "wrong_target", "Wrong target"

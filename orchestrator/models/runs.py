@@ -1,38 +1,65 @@
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
 from orchestrator.core.codec import read
 from orchestrator.core.state import RunState, from_json
 from orchestrator.models.ids import IdField
+from orchestrator.models.tokens import ApiToken
 from orchestrator.models.workflows import WorkflowVersion
 
 
 class Run(models.Model):
-    """One execution of a workflow version. `state` is the fold of its events, and is never edited."""
+    """One execution of a workflow version. `state` is the fold of its events, and is never edited.
+
+    Rows are made empty; from then on only the database's own `journal_append` moves them.
+    """
 
     class Status(models.TextChoices):
         NEW = "new"
         RUNNING = "running"
+        WAITING = "waiting"
         COMPLETED = "completed"
         FAILED = "failed"
         CANCELLED = "cancelled"
 
     id = IdField("run")
     workflow_version = models.ForeignKey(WorkflowVersion, models.PROTECT, related_name="runs")
+    parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="children")
+    token = models.ForeignKey(ApiToken, models.PROTECT, null=True, related_name="runs")
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="runs"
+    )
+    external_id = models.CharField(max_length=200, default="")
     status = models.CharField(max_length=20, choices=Status, default=Status.NEW)
     # Text, not jsonb: PostgreSQL would reorder keys and rewrite numbers, and the fold must be equal to the byte.
     state = models.TextField(default="")
     seq = models.PositiveIntegerField(default=0)
     head = models.CharField(max_length=64, default="", help_text="hash of the newest event")
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    wakes_at = models.DateTimeField(null=True, help_text="the earliest time it waits for")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
                 name="run_status_known",
                 condition=models.Q(
-                    status__in=["new", "running", "completed", "failed", "cancelled"]
+                    status__in=["new", "running", "waiting", "completed", "failed", "cancelled"]
                 ),
+            ),
+        ]
+        indexes = [
+            # engine.sweep: times that runs wait for.
+            models.Index(
+                fields=["wakes_at"], name="run_wakes", condition=models.Q(wakes_at__isnull=False)
+            ),
+            # actions.runs: how many runs of a workflow are open.
+            models.Index(
+                fields=["workflow_version"],
+                name="run_open",
+                condition=models.Q(status__in=["new", "running", "waiting"]),
             ),
         ]
 

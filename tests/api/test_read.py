@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orchestrator.engine.execute import work_shift
 from orchestrator.models import Proposal
 from tests.api.conftest import REFUND, Call
+from tests.work import work_shift
 
 
 def test_it_shows_the_effect_and_its_receipt(call: Call) -> None:

@@ -9,9 +9,9 @@ from orchestrator.core.errors import EffectError, EffectRefused, EffectUnavailab
 from orchestrator.effects import registry
 from orchestrator.effects.base import EffectCall
 from orchestrator.effects.ledger import Ledger
-from orchestrator.engine import claim, execute
-from orchestrator.jobs import run_command
-from orchestrator.models import Command, Effect, Event, LedgerEntry, Proposal
+from orchestrator.engine.claim import Claimed
+from orchestrator.models import Command, Effect, Event, LedgerEntry, Proposal, ReviewItem
+from tests.work import claim_one, run, work_shift
 
 Propose = Callable[..., Proposal]
 
@@ -38,17 +38,17 @@ def target() -> Iterator[Target]:
     registry.EXECUTORS[registry.DEFAULT] = own
 
 
-def claimed() -> claim.Claimed:
-    found = claim.claim("effects", worker="test")
+def claimed() -> Claimed:
+    found = claim_one()
     assert found is not None
     return found
 
 
 def test_a_shift_drains_the_queue(
-    propose: Propose, django_capture_on_commit_callbacks: Any
+    propose: Propose,
 ) -> None:
     made = [propose() for _ in range(5)]
-    run_command(Command.objects.first().pk)  # type: ignore[union-attr]
+    assert work_shift("effects") == 5
     for proposal in made:
         proposal.refresh_from_db()
         effect = proposal.effect
@@ -61,13 +61,9 @@ def test_a_shift_drains_the_queue(
     assert LedgerEntry.objects.count() == 5
 
 
-def test_a_bell_for_nothing_is_harmless(db: None) -> None:
-    run_command(10**12)
-
-
 def test_what_runs_is_the_stored_payload(propose: Propose, target: Target) -> None:
     proposal = propose(args={"amount_minor": 1, "ünïcode": ["é", {"deep": None}]})
-    execute.run(claimed())
+    run(claimed())
     (call,) = target.calls
     assert (call.action, call.target, call.args) == (
         proposal.action,
@@ -83,10 +79,10 @@ def test_a_lost_lease_changes_nothing(propose: Propose) -> None:
     Command.objects.update(status="pending", lease_until=None)
     fast = claimed()
     assert fast.token == slow.token + 1
-    execute.run(slow)
+    run(slow)
     assert Proposal.objects.get().status == "accepted"
-    execute.run(fast)
-    execute.run(slow)
+    run(fast)
+    run(slow)
     assert Proposal.objects.get(pk=proposal.pk).status == "executed"
     kinds = list(Event.objects.values_list("kind", flat=True))
     assert kinds.count("effect_started") == kinds.count("effect_succeeded") == 1
@@ -103,11 +99,11 @@ def test_a_worker_that_wakes_after_its_lease_cannot_record(
         def call(self, call: EffectCall) -> dict[str, Any]:
             Command.objects.update(status="pending", lease_until=None)
             registry.EXECUTORS[registry.DEFAULT] = target
-            execute.run(claimed())
+            run(claimed())
             return {"target": "late"}
 
     registry.EXECUTORS[registry.DEFAULT] = Overtaken()
-    execute.run(slow)
+    run(slow)
     assert Effect.objects.get().receipt["target"] == "ledger"
     assert Event.objects.filter(kind="effect_succeeded").count() == 1
 
@@ -119,7 +115,7 @@ def test_an_unreachable_target_is_tried_again_with_the_same_key(
     target.failures = [EffectUnavailable("no answer"), EffectUnavailable("no answer")]
     for _ in range(3):
         Command.objects.update(not_before="2020-01-01T00:00:00Z")
-        execute.run(claimed())
+        run(claimed())
     assert len({call.key for call in target.calls}) == 1
     assert len(target.calls) == 3
     assert Proposal.objects.get().status == "executed"
@@ -129,14 +125,14 @@ def test_an_unreachable_target_is_tried_again_with_the_same_key(
 def test_waiting_between_tries_grows(propose: Propose, target: Target) -> None:
     propose()
     target.failures = [EffectUnavailable("no answer")]
-    execute.run(claimed())
+    run(claimed())
     command = Command.objects.get()
     assert command.status == "pending"
     assert command.error["retryable"] is True
     with connection.cursor() as cursor:
         cursor.execute("SELECT not_before > now() FROM orchestrator_command")
         assert cursor.fetchone() == (True,)
-    assert claim.claim("effects", worker="test") is None
+    assert claim_one() is None
 
 
 @pytest.mark.parametrize(
@@ -181,7 +177,7 @@ def test_an_outage_shorter_than_the_setting_costs_nothing(propose: Propose, targ
     target.failures = [EffectUnavailable("down")] * 30
     for _ in range(31):
         Command.objects.update(not_before="2020-01-01T00:00:00Z")
-        execute.run(claimed())
+        run(claimed())
     assert Proposal.objects.get().status == "executed"
 
 
@@ -190,7 +186,7 @@ def run_again_and_again(times: int, settings: Settings) -> None:
     for left in range(times, 0, -1):
         settings.EFFECT_RETRY_MINUTES = 60 if left > 1 else 0
         Command.objects.update(not_before="2020-01-01T00:00:00Z")
-        execute.run(claimed())
+        run(claimed())
 
 
 def test_a_call_without_an_answer_is_repeated_and_then_unknown_never_failed(
@@ -202,6 +198,8 @@ def test_a_call_without_an_answer_is_repeated_and_then_unknown_never_failed(
     assert len({call.key for call in target.calls}) == 1
     effect = Effect.objects.get()
     assert (effect.status, effect.error["code"]) == ("unknown", "effect-interrupted")
+    item = ReviewItem.objects.get()
+    assert (item.kind, item.proposal_id) == ("unknown_effect", effect.proposal_id)
     assert "ZeroDivisionError: cut off" in effect.error["reason"]
     assert Proposal.objects.get().status == "unknown"
     assert Proposal.objects.get().run.status == "running"
@@ -215,7 +213,7 @@ def test_a_payload_that_was_changed_behind_our_back_never_runs(
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE orchestrator_proposal DISABLE TRIGGER immutable")
         cursor.execute("UPDATE orchestrator_proposal SET payload = replace(payload, '184000', '9')")
-    execute.run(claimed())
+    run(claimed())
     assert target.calls == []
     assert Effect.objects.get().status == "failed"
     assert Proposal.objects.get().status == "failed"

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 
 from orchestrator import journal
-from orchestrator.engine.execute import work_shift
 from orchestrator.models import Event, Proposal, Run
+from tests.work import work_shift
 
 pytestmark = pytest.mark.broken_log
 
@@ -58,4 +58,4 @@ def test_a_change_is_found_where_it_was_made(run: str, name: str) -> None:
 
 
 def test_replaying_gives_the_stored_state(run: str) -> None:
-    assert journal.replay(run).status == "completed"
+    assert journal.replay(Run.objects.get(pk=run)).status == "completed"

@@ -29,33 +29,33 @@ def redis() -> Iterator[Redis]:
 
 
 @pytest.fixture
-def work(redis: Redis) -> Callable[[], list[int]]:
-    """Run the worker until the queue is empty; the ids it was rung for."""
+def work(redis: Redis) -> Callable[[], int]:
+    """Listen until the queue is empty; how often the worker was woken."""
 
-    def until_empty() -> list[int]:
-        heard: list[int] = []
+    def until_empty() -> int:
+        heard: list[None] = []
         stop = threading.Event()
-        worker = queue.DoorbellWorker("effects", heard.append, stop)
+        worker = queue.DoorbellWorker("effects", lambda: heard.append(None), stop)
         worker.work(burst=True, logging_level="ERROR")
-        return heard
+        return len(heard)
 
     return until_empty
 
 
-def test_a_ring_arrives(work: Callable[[], list[int]]) -> None:
+def test_a_ring_arrives(work: Callable[[], int]) -> None:
     queue.ring("effects", [17, 18])
-    assert work() == [17, 18]
+    assert work() == 2
 
 
-def test_nothing_is_left_behind(redis: Redis, work: Callable[[], list[int]]) -> None:
+def test_nothing_is_left_behind(redis: Redis, work: Callable[[], int]) -> None:
     queue.ring("effects", [17])
     work()
     assert redis.keys("rq:job:*") == []
 
 
-def test_a_batch_rings_a_bounded_number_of_times(work: Callable[[], list[int]]) -> None:
+def test_a_batch_rings_a_bounded_number_of_times(work: Callable[[], int]) -> None:
     queue.ring("effects", range(10_000))
-    assert len(work()) == queue.RINGS_MAX
+    assert work() == queue.RINGS_MAX
 
 
 def put(redis: Redis, func: str, *args: Any, serializer: Any = JSONSerializer, **more: Any) -> None:
@@ -66,22 +66,22 @@ def put(redis: Redis, func: str, *args: Any, serializer: Any = JSONSerializer, *
     ("func", "args"),
     [
         ("os.system", ("touch /tmp/countersign-was-here",)),
-        ("orchestrator.jobs.run_command", ("17",)),
-        ("orchestrator.jobs.run_command", (17, 18)),
-        ("orchestrator.jobs.run_command", (True,)),
-        ("orchestrator.jobs.run_command", ()),
+        ("ready", ("17",)),
+        ("ready", (17, 18)),
+        ("ready", (True,)),
+        ("ready", ()),
         ("orchestrator.jobs.settings", (1,)),
     ],
 )
 def test_it_refuses_any_other_job(
     redis: Redis,
-    work: Callable[[], list[int]],
+    work: Callable[[], int],
     func: str,
     args: tuple[Any, ...],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     put(redis, func, *args)
-    assert work() == []
+    work()
     assert "was refused" in caplog.text
 
 
@@ -92,16 +92,16 @@ class Bomb:
         return (setattr, (Bomb, "exploded", True))
 
 
-def test_pickle_is_refused_and_never_loaded(redis: Redis, work: Callable[[], list[int]]) -> None:
-    put(redis, "orchestrator.jobs.run_command", Bomb(), serializer=DefaultSerializer)
-    assert work() == []
+def test_pickle_is_refused_and_never_loaded(redis: Redis, work: Callable[[], int]) -> None:
+    put(redis, "ready", Bomb(), serializer=DefaultSerializer)
+    work()
     assert not Bomb.exploded
     pickle.loads(pickle.dumps(Bomb()))  # noqa: S301  (this is the proof that it would explode)
     assert Bomb.exploded, "the bomb itself works, so the test above means something"
 
 
 def test_callbacks_and_webhooks_in_redis_are_not_believed(
-    redis: Redis, work: Callable[[], list[int]]
+    redis: Redis, work: Callable[[], int]
 ) -> None:
     queue.ring("effects", [17])
     (key,) = redis.keys("rq:job:*")
@@ -110,7 +110,7 @@ def test_callbacks_and_webhooks_in_redis_are_not_believed(
     redis.hset(key, "timeout", "abc")
     redis.hset(key, "created_at", "garbage")
     redis.hset(key, "webhooks", '[{"url": "http://127.0.0.1:9/", "job_status": "finished"}]')
-    assert work() == [17]
+    assert work() == 1
     assert EXPLODED == []
 
 
@@ -153,17 +153,17 @@ def test_without_redis_it_goes_on_listening_until_it_is_stopped(
     monkeypatch.setattr(queue, "LISTEN_AGAIN_AFTER_S", 0.01)
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    queue.serve("effects", lambda command: None, stop)
+    queue.serve("effects", lambda: None, stop)
     assert caplog.text.count("out of order") > 1
 
 
 def test_an_oversized_job_is_refused_without_inflating(
-    redis: Redis, work: Callable[[], list[int]], caplog: pytest.LogCaptureFixture
+    redis: Redis, work: Callable[[], int], caplog: pytest.LogCaptureFixture
 ) -> None:
     queue.ring("effects", [17])
     (key,) = redis.keys("rq:job:*")
     redis.hset(key, "data", zlib.compress(b"0" * 50_000_000))
-    assert work() == []
+    work()
     assert "DeserializationError" in caplog.text
 
 

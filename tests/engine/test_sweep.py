@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
 from orchestrator import queue
-from orchestrator.engine import claim, execute
+from orchestrator.actions import reviews
+from orchestrator.actions.actor import Actor
+from orchestrator.engine import perform
 from orchestrator.engine.sweep import Swept, sweep
 from orchestrator.models import (
     AuditEntry,
@@ -21,6 +24,8 @@ from orchestrator.models import (
     ReviewItem,
     Run,
 )
+from tests.conftest import Cast
+from tests.work import claim_one, run
 
 Propose = Callable[..., Proposal]
 LONG_AGO = timezone.now() - timedelta(days=3)
@@ -45,68 +50,100 @@ def test_a_lost_bell_is_rung_again(propose: Propose, rung: list[int]) -> None:
 
 def test_a_dead_workers_command_is_taken_over(propose: Propose, rung: list[int]) -> None:
     propose()
-    dead = claim.claim("effects", worker="dead")
+    dead = claim_one(worker="dead")
     assert sweep().leases == 0
     Command.objects.update(lease_until=LONG_AGO)
     assert sweep().leases == 1
     assert rung == [Command.objects.get().pk]
-    successor = claim.claim("effects", worker="alive")
+    successor = claim_one(worker="alive")
     assert dead is not None
     assert successor is not None
     assert successor.token == dead.token + 1
-    execute.run(successor)
-    execute.run(dead)
+    run(successor)
+    run(dead)
     assert Proposal.objects.get().status == "executed"
     assert LedgerEntry.objects.count() == 1
 
 
-def test_a_command_that_kills_its_workers_is_given_up(
-    propose: Propose, rung: list[int], settings: Settings
-) -> None:
+@pytest.fixture
+def stuck(propose: Propose, rung: list[int], settings: Settings) -> Command:
+    """A command that three workers did not survive."""
     propose()
     for _ in range(settings.COMMAND_CRASHES_MAX):
-        assert claim.claim("effects", worker="doomed")
+        assert claim_one(worker="doomed")
         Command.objects.update(lease_until=LONG_AGO)
         sweep()
+    return Command.objects.get()
+
+
+def test_a_command_that_kills_its_workers_is_put_before_a_person(stuck: Command) -> None:
+    assert stuck.status == "quarantined"
+    assert claim_one(worker="next") is None
+    item = ReviewItem.objects.get()
+    assert (item.kind, item.command, item.run_id) == ("stuck_command", stuck, stuck.run_id)
+    assert "workers stopped 3 times" in item.opened_because[0]
+    assert Proposal.objects.get().status == "accepted", "nothing was decided for the person"
+    sweep()
+    assert ReviewItem.objects.count() == 1
+
+
+def settle(person: User, verdict: str) -> None:
+    item = ReviewItem.objects.get()
+    reviews.decide(
+        Actor(person), item.pk, verdict=verdict, version=1, idempotency_key="k", note="I looked"
+    )
+
+
+def test_the_person_has_it_tried_again(stuck: Command, cast: Cast) -> None:
+    settle(cast.rita, "retry")
+    again = claim_one(worker="alive")
+    assert again is not None
+    run(again)
+    assert Proposal.objects.get().status == "executed"
+
+
+def test_the_person_gives_it_up(stuck: Command, cast: Cast) -> None:
+    settle(cast.rita, "give_up")
     assert Command.objects.get().status == "failed"
     assert Proposal.objects.get().status == "failed"
-    assert "its lease ran out 3 times" in Effect.objects.get().error["reason"]
-    assert claim.claim("effects", worker="next") is None
+    assert Effect.objects.get().error["reason"] == "rita gave it up: I looked"
+
+
+def test_given_up_in_the_middle_of_a_call_is_unknown_not_failed(
+    propose: Propose,
+    rung: list[int],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    cast: Cast,
+) -> None:
+    propose()
+    monkeypatch.setattr(perform, "_call", lambda effect: sys.exit("the worker dies here"))
+    for _ in range(settings.COMMAND_CRASHES_MAX):
+        doomed = claim_one(worker="doomed")
+        assert doomed is not None
+        with pytest.raises(SystemExit):
+            run(doomed)
+        Command.objects.update(lease_until=LONG_AGO)
+        sweep()
+    settle(cast.rita, "give_up")
+    assert Effect.objects.get().status == "unknown"
+    assert Proposal.objects.get().status == "unknown"
+    assert ReviewItem.objects.get(status="waiting").kind == "unknown_effect"
 
 
 @pytest.mark.broken_log
 def test_one_bad_row_stops_neither_the_sweeper_nor_its_neighbours(
-    propose: Propose, rung: list[int], settings: Settings
+    propose: Propose, rung: list[int]
 ) -> None:
-    settings.COMMAND_CRASHES_MAX = 1
-    bad, good = propose(), propose()
-    Run.objects.filter(pk=bad.run_id).update(state="", seq=0, head="")
-    for _ in range(2):
-        claim.claim("effects", worker="doomed")
-    Command.objects.update(lease_until=LONG_AGO)
-    late = propose(confidence=0.7)
-    Proposal.objects.filter(pk=late.pk).update(due_at=LONG_AGO)
-    swept = sweep()
-    assert (swept.leases, swept.expired) == (2, 1)
-    assert set(Command.objects.values_list("status", flat=True)) == {"failed"}
-    assert Proposal.objects.get(pk=good.pk).status == "failed"
-    assert Proposal.objects.get(pk=bad.pk).status == "accepted"
-
-
-def test_given_up_in_the_middle_of_a_call_is_unknown_not_failed(
-    propose: Propose, rung: list[int], settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    propose()
-    monkeypatch.setattr(execute, "_call", lambda effect: sys.exit("the worker dies here"))
-    for _ in range(settings.COMMAND_CRASHES_MAX):
-        doomed = claim.claim("effects", worker="doomed")
-        assert doomed is not None
-        with pytest.raises(SystemExit):
-            execute.run(doomed)
-        Command.objects.update(lease_until=LONG_AGO)
-        sweep()
-    assert Effect.objects.get().status == "unknown"
-    assert Proposal.objects.get().status == "unknown"
+    bad, good = propose(confidence=0.7), propose(confidence=0.7)
+    Run.objects.filter(pk=bad.run_id).update(state="{", seq=0, head="")
+    Proposal.objects.update(due_at=LONG_AGO)
+    late = propose(confidence=0.5)
+    ReviewItem.objects.update(due_at=LONG_AGO)
+    sweep()
+    assert Proposal.objects.get(pk=late.pk).status == "expired"
+    assert Proposal.objects.get(pk=good.pk).status == "expired"
+    assert Proposal.objects.get(pk=bad.pk).status == "revision_requested"
 
 
 def test_a_deadline_expires_to_no(

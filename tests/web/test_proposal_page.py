@@ -4,9 +4,9 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from orchestrator.engine.execute import work_shift
 from orchestrator.models import Proposal
 from tests.web.conftest import HTMX, form_for
+from tests.work import work_shift
 
 Propose = Callable[..., Proposal]
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(1)><b hx-get="/logout/">x</b>'

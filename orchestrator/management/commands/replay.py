@@ -45,7 +45,7 @@ def _histories(*, run: str | None, all: bool, dir: Path | None) -> Iterator[Hist
     if dir is not None:
         yield from _from_folder(dir)
         return
-    runs = Run.objects.order_by("pk")
+    runs = Run.objects.select_related("workflow_version").order_by("pk")
     if not all:
         runs = runs.filter(pk=run)
         if not runs.exists():

@@ -1,44 +1,64 @@
 import signal
+import sys
 import threading
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import close_old_connections
+from django.db import connections
 
-from orchestrator.jobs import run_command, run_ready
+from orchestrator import plugins
+from orchestrator.agents.isolated import ISOLATION
+from orchestrator.engine.crew import Crew
+from orchestrator.jobs import DESK
+from orchestrator.management.processes import keep_running
 from orchestrator.queue import serve
 
 
 class Command(BaseCommand):
-    help = "Run the commands of one queue until told to stop (SIGTERM finishes the current one)."
+    help = "Run the commands of one queue until told to stop (SIGTERM finishes what is in hand)."
     # They load every page, which a process that serves none need not know.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queue", required=True, choices=settings.QUEUES)
+        parser.add_argument("--processes", type=int, default=1, help="copies of this process")
+        parser.add_argument(
+            "--threads", type=int, help="calls that may wait at once in each (default: by queue)"
+        )
 
-    def handle(self, *, queue: str, **options: Any) -> None:
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        looker = threading.Thread(target=_look, args=(queue, stop), name="looker")
-        looker.start()
-        try:
-            serve(queue, _answer, stop)
-        finally:
-            stop.set()
-            looker.join()
-
-
-def _answer(command: int) -> None:
-    """A connection that broke since the last shift is replaced, not tried."""
-    close_old_connections()
-    run_command(command)
+    def handle(self, *, queue: str, processes: int, threads: int | None, **options: Any) -> None:
+        # What is wrong with a module of AGENT_MODULES is said once, and before anything starts.
+        plugins.load()
+        connections.close_all()
+        threads = threads or settings.WORKER_THREADS[queue]
+        sys.exit(keep_running(processes, partial(work, queue, threads)))
 
 
-def _look(queue: str, stop: threading.Event) -> None:
-    """Without a bell too: with Redis away, or wiped, or hanging, work goes on at this pace."""
-    while not stop.wait(settings.RING_AGAIN_AFTER_S):
-        close_old_connections()
-        run_ready(queue)
+def work(queue: str, threads: int) -> int:
+    """One process: a committer, the threads it needs, and an ear for the bell."""
+    stop = threading.Event()
+    crew = Crew(queue, threads=threads, desk=DESK)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if queue == "isolated":
+        # Before there is any thread: a process with threads cannot fork safely.
+        ISOLATION.start()
+    committer = threading.Thread(target=_commit, args=(crew, stop), name="committer")
+    committer.start()
+    try:
+        serve(queue, crew.wake, stop)
+    finally:
+        crew.stop()
+        committer.join()
+        ISOLATION.stop()
+    return 1 if crew.is_worn_out else 0
+
+
+def _commit(crew: Crew, stop: threading.Event) -> None:
+    """Whatever ends the committer ends the process: without it nothing would be stored."""
+    try:
+        crew.work()
+    finally:
+        stop.set()

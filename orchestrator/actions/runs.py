@@ -1,0 +1,199 @@
+"""Runs: started, told something, cancelled; and runs that start runs."""
+
+from django.conf import settings
+from django.db import transaction
+
+from orchestrator.actions.actor import Actor, audit
+from orchestrator.core import definitions, schemas
+from orchestrator.core import events as ev
+from orchestrator.core.codec import Json, read
+from orchestrator.core.errors import BadInput, NotFound, QueueFull
+from orchestrator.engine.advance import Step, advance, complete
+from orchestrator.engine.claim import Claimed
+from orchestrator.engine.plans import definition_of, plan_of
+from orchestrator.failpoints import failpoint
+from orchestrator.models import Command, Event, Run, WorkflowVersion
+from orchestrator.models.ids import new_id
+
+OPEN = (Run.Status.NEW, Run.Status.RUNNING, Run.Status.WAITING)
+REASON_LENGTH_MAX = 1_000
+NAME_LENGTH_MAX = 100
+
+
+@transaction.atomic
+def start(actor: Actor, *, workflow: str, intent: Json, external_id: str = "") -> Run:
+    """A run of the newest version. When this returns, its first commands are stored."""
+    version = _version(workflow)
+    _check_intent(version, intent)
+    check_room("agents")
+    _check_open(version)
+    run = _begin(actor, version, intent, external_id=external_id)
+    audit(actor, "run.started", run.pk, workflow=workflow, version=version.number)
+    transaction.on_commit(lambda: failpoint("started-not-rung"))
+    return run
+
+
+def signal(actor: Actor, run_id: str, *, name: str, data: Json) -> None:
+    """Tell a run what it waits for. Raises IllegalTransition when it waits for something else."""
+    if not 0 < len(name) <= NAME_LENGTH_MAX:
+        raise BadInput("name", f"give one of 1 to {NAME_LENGTH_MAX} characters.")
+    with transaction.atomic():
+        advance([Step(run_id, ev.SignalReceived(name=name, data=data, by=actor.name))])
+        audit(actor, "run.signalled", run_id, name=name)
+
+
+def cancel(actor: Actor, run_id: str, *, reason: str) -> None:
+    """Nothing new is begun; what agents are at work on is thrown away. What was accepted still runs."""
+    if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX:
+        raise BadInput("reason", f"say why, in 1 to {REASON_LENGTH_MAX:,} characters.")
+    with transaction.atomic():
+        advance([Step(run_id, ev.RunCancelled(by=actor.name, reason=reason.strip()))])
+        audit(actor, "run.cancelled", run_id, reason=reason.strip())
+
+
+def check_room(queue: str) -> None:
+    """Refuse while too much waits: what is accepted is never dropped."""
+    waiting = Command.objects.filter(queue=queue, status=Command.Status.PENDING)
+    pending = waiting[: settings.QUEUE_PENDING_MAX].count()
+    if pending >= settings.QUEUE_PENDING_MAX:
+        raise QueueFull(queue, pending)
+
+
+def start_child(claimed: Claimed) -> None:
+    """A run that another run waits for. Both are told of each other in one transaction."""
+    parent = Run.objects.select_related("workflow_version__workflow").get(pk=claimed.run)
+    version = _version(claimed.payload["workflow"])
+    intent = _handed_on(claimed)
+    _check_intent(version, intent)
+    run = new_id("run")
+    with transaction.atomic():
+        event = ev.ChildStarted(work=claimed.payload["work"], run=run)
+        complete(claimed, event)
+        _begin(
+            Actor(parent.started_by, parent.token),
+            version,
+            intent,
+            pk=run,
+            parent=parent,
+            parent_work=claimed.payload["work"],
+            lineage=_lineage(parent),
+        )
+        transaction.on_commit(lambda: failpoint("child-started-not-told"))
+
+
+def tell_parent(claimed: Claimed) -> None:
+    """Runs lock in the order of their ids; a parent is older than its child."""
+    child = Run.objects.select_related("workflow_version").get(pk=claimed.run)
+    state = child.canonical_state
+    ended = ev.ChildEnded(
+        work=claimed.payload["work"],
+        run=child.pk,
+        status=state.status,
+        output=_output_of(child) if state.status == "completed" else None,
+        error=dict(state.error) if state.error else None,
+    )
+    with transaction.atomic():
+        advance([Step(claimed.payload["parent"], ended, key=claimed.once)])
+        complete(claimed)
+
+
+def _begin(
+    actor: Actor,
+    version: WorkflowVersion,
+    intent: Json,
+    *,
+    pk: str | None = None,
+    external_id: str = "",
+    parent: Run | None = None,
+    parent_work: str = "",
+    lineage: tuple[str, ...] = (),
+) -> Run:
+    run = Run.objects.create(
+        pk=pk or new_id("run"),
+        workflow_version=version,
+        token=actor.token,
+        started_by=actor.user,
+        external_id=external_id,
+        parent=parent,
+    )
+    pattern = str(definition_of(version.pk)["pattern"])
+    started = ev.RunStarted(
+        workflow=version.workflow.slug,
+        version=version.number,
+        pattern=pattern,
+        definition=version.content_hash,
+        intent=intent,
+        by=actor.name,
+        parent=parent.pk if parent else "",
+        parent_work=parent_work,
+        lineage=lineage,
+    )
+    advance([Step(run.pk, started)])
+    return run
+
+
+def _version(workflow: str) -> WorkflowVersion:
+    """The newest; a run keeps to it whatever is saved later."""
+    versions = WorkflowVersion.objects.select_related("workflow").filter(workflow__slug=workflow)
+    newest = versions.order_by("-number").first()
+    if newest is None:
+        raise NotFound("workflow", workflow)
+    if plan_of(newest.pk).pattern == "direct":
+        raise BadInput("workflow", f"{workflow} only carries proposals from outside; save a plan.")
+    return newest
+
+
+def _check_intent(version: WorkflowVersion, intent: Json) -> None:
+    schema = definitions.intent_schema(definition_of(version.pk))
+    problems = schemas.check(schema, intent) if schema is not None else []
+    if problems:
+        raise BadInput(f"intent{problems[0].pointer}", problems[0].reason)
+
+
+def _check_open(version: WorkflowVersion) -> None:
+    """No workflow may fill the house: others need room too."""
+    runs = Run.objects.filter(workflow_version=version, status__in=OPEN)
+    limit = settings.RUNS_OPEN_PER_WORKFLOW_MAX
+    if runs[:limit].count() >= limit:
+        raise QueueFull(f"workflow {version.workflow.slug}", limit)
+
+
+def _handed_on(claimed: Claimed) -> Json:
+    """What the stage before said, and for the first stage the intent itself."""
+    inputs = claimed.payload.get("inputs", {})
+    where = next(iter(inputs.values()), 1)
+    if isinstance(where, list):
+        return [_said(claimed.run, seq) for seq in where]
+    return _said(claimed.run, where or 1)
+
+
+def _said(run: str, seq: int) -> Json:
+    event = Event.objects.get(run=run, seq=seq)
+    data = read(event.payload)
+    return ev.value_of(ev.from_json(event.kind, data if isinstance(data, dict) else {}))
+
+
+def _lineage(parent: Run) -> tuple[str, ...]:
+    started = Event.objects.get(run=parent, seq=1)
+    data = read(started.payload)
+    above = data.get("lineage", []) if isinstance(data, dict) else []
+    names = above if isinstance(above, list) else []
+    return (*map(str, names), parent.workflow_version.workflow.slug)
+
+
+def _output_of(run: Run) -> Json:
+    """What the last work that said anything said."""
+    works = [work for work in run.canonical_state.works.values() if work.output]
+    if not works:
+        return None
+    last = max(works, key=lambda work: work.visit).output
+    if isinstance(last, list):
+        return [_said(run.pk, seq) for seq in last if isinstance(seq, int) and seq]
+    return _said(run.pk, last) if isinstance(last, int) else None
+
+
+def find(run_id: str) -> Run:
+    run = Run.objects.filter(pk=run_id).first()
+    if run is None:
+        raise NotFound("run", run_id)
+    return run

@@ -1,0 +1,103 @@
+"""What claimed commands need to be run, read set-wise, so that whoever runs them needs no database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from orchestrator.core import events as core_events
+from orchestrator.core.codec import Json, read
+from orchestrator.core.patterns.work import find
+from orchestrator.engine.claim import Claimed
+from orchestrator.engine.memory import Memory
+from orchestrator.engine.plans import definition_of, plan_of
+from orchestrator.models import Disposition, Effect, Proposal
+
+_EVENTS = """
+    SELECT e.run_id, e.seq, e.kind, e.payload
+      FROM unnest(%s::text[], %s::integer[]) AS t(run, seq)
+      JOIN orchestrator_event e ON e.run_id = t.run AND e.seq = t.seq
+"""
+INTENT = 1
+SENT_BACK = "sent_back"
+
+
+@dataclass(frozen=True, slots=True)
+class ForAgent:
+    definition: Mapping[str, Any]
+    intent: Json
+    inputs: dict[str, Json]
+    item: Json
+
+
+type Values = dict[tuple[str, int], Json]
+
+
+def load_for_agents(claims: Sequence[Claimed], memory: Memory) -> dict[int, ForAgent]:
+    values = _load_values(claims, memory)
+    return {claimed.id: _for_agent(claimed, values) for claimed in claims}
+
+
+def load_for_effects(claims: Sequence[Claimed]) -> dict[int, Effect]:
+    wanted = {claimed.payload["effect"]: claimed.id for claimed in claims}
+    found = Effect.objects.select_related("proposal").filter(pk__in=wanted)
+    return {wanted[effect.pk]: effect for effect in found}
+
+
+def _for_agent(claimed: Claimed, values: Values) -> ForAgent:
+    intent = values[claimed.run, INTENT]
+    inputs: dict[str, Json] = {}
+    for name, where in claimed.payload.get("inputs", {}).items():
+        if name == SENT_BACK:
+            inputs[name] = _sent_back(where)
+        elif isinstance(where, list):
+            inputs[name] = [values[claimed.run, seq] if seq else None for seq in where]
+        else:
+            inputs[name] = values[claimed.run, where] if where else None
+    item = _item(claimed, intent, inputs)
+    return ForAgent(definition_of(claimed.version), intent, inputs, item)
+
+
+def _item(claimed: Claimed, intent: Json, inputs: dict[str, Json]) -> Json:
+    """The element of the list before that this call of a fan-out is about."""
+    work = plan_of(claimed.version).works[claimed.payload["work"]]
+    if work.for_each is None:
+        return None
+    came = inputs.get(work.needs[0]) if work.needs else intent
+    items = find(came, work.for_each)
+    return items[claimed.payload.get("index", 0)] if isinstance(items, list) else None
+
+
+def _load_values(claims: Sequence[Claimed], memory: Memory) -> Values:
+    places = {(claimed.run, seq) for claimed in claims for seq in _named(claimed)}
+    values = {place: memory.values[place] for place in places if place in memory.values}
+    return values | _read_values(places - values.keys())
+
+
+def _named(claimed: Claimed) -> Iterable[int]:
+    yield INTENT
+    for name, where in claimed.payload.get("inputs", {}).items():
+        if name != SENT_BACK:
+            yield from (seq for seq in (where if isinstance(where, list) else [where]) if seq)
+
+
+def _read_values(places: set[tuple[str, int]]) -> Values:
+    values: Values = {}
+    if not places:
+        return values
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS, [[run for run, _ in places], [seq for _, seq in places]])
+        for run, seq, kind, payload in cursor.fetchall():
+            data = read(payload)
+            event = core_events.from_json(kind, data if isinstance(data, dict) else {})
+            values[run, seq] = core_events.value_of(event)
+    return values
+
+
+def _sent_back(proposal: str) -> Json:
+    """What was proposed, and why it was sent back."""
+    found = Proposal.objects.get(pk=proposal)
+    disposition = Disposition.objects.filter(proposal=proposal).order_by("-pk").first()
+    reasons: Json = disposition.reasons if disposition else []
+    return {"proposal": read(found.payload), "reasons": reasons}

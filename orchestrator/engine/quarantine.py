@@ -1,0 +1,92 @@
+"""Commands that cost every worker its lease: set apart, so that they do not meet them all."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from orchestrator.core import events as ev
+from orchestrator.core.codec import Json, read
+from orchestrator.core.commands import RunEffect, TellParent
+from orchestrator.engine.advance import Step, advance
+from orchestrator.models import AuditEntry, Command, Effect, ReviewItem, Run
+
+# Rung for so long ago that the sweeper rings at once.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def set_apart() -> int:
+    """Put before a person what crashed too often. Nothing else of its run is held up."""
+    stuck = Command.objects.filter(
+        status=Command.Status.PENDING, crashes__gte=settings.COMMAND_CRASHES_MAX
+    )
+    found = list(stuck.order_by("pk")[: settings.SWEEP_BATCH])
+    for command in found:
+        with transaction.atomic():
+            Run.objects.select_for_update(of=("self",)).get(pk=command.run_id)
+            if stuck.filter(pk=command.pk).update(status=Command.Status.QUARANTINED):
+                _ask(command)
+    return len(found)
+
+
+def _ask(command: Command) -> None:
+    reason = (
+        f"workers stopped {command.crashes} times while running it, or it takes longer than its "
+        "lease; it is not tried again until somebody says so"
+    )
+    ReviewItem.objects.create(
+        run_id=command.run_id,
+        command=command,
+        kind=ReviewItem.Kind.STUCK_COMMAND,
+        opened_because=[reason],
+        priority=1,
+        due_at=timezone.now() + timedelta(hours=settings.REVIEW_DUE_HOURS),
+    )
+    AuditEntry.objects.create(
+        verb="command.quarantined", object_id=command.run_id, detail={"command": command.pk}
+    )
+
+
+def release(command: Command, *, again: bool, by: str, note: str) -> None:
+    """A person has decided: once more, or not at all. The caller holds the run."""
+    command = Command.objects.select_for_update(of=("self",)).get(pk=command.pk)
+    if command.status != Command.Status.QUARANTINED:
+        return
+    if again:
+        Command.objects.filter(pk=command.pk).update(
+            status=Command.Status.PENDING, crashes=0, not_before=Now(), rung_at=LONG_AGO
+        )
+        return
+    error: dict[str, Json] = {
+        "code": "given-up",
+        "who": by,
+        "reason": f"{by} gave it up: {note}",
+        "retryable": False,
+    }
+    Command.objects.filter(pk=command.pk).update(
+        status=Command.Status.FAILED, error=error, finished_at=Now()
+    )
+    event = _given_up(command, error)
+    if event is not None:
+        advance([Step(command.run_id, event, key=f"cmd:{command.pk}")])
+
+
+def _given_up(command: Command, error: dict[str, Json]) -> ev.Event | None:
+    """What its run has to hear. If a target was being called, nobody knows what happened there."""
+    found = read(command.payload)
+    payload = found if isinstance(found, dict) else {}
+    if command.kind == TellParent.kind:
+        return None
+    if command.kind == RunEffect.kind:
+        effect = Effect.objects.get(pk=payload["effect"])
+        lost = effect.may_have_happened or effect.status == Effect.Status.CALLING
+        kind = ev.EffectLost if lost else ev.EffectFailed
+        return kind(proposal=effect.proposal_id, effect=effect.pk, error=error)
+    return ev.WorkFailed(
+        work=str(payload["work"]),
+        attempt=int(str(payload.get("attempt", 1))),
+        index=int(str(payload.get("index", 0))),
+        error=error,
+    )
