@@ -1,16 +1,20 @@
 """Runs: started, told something, cancelled; and runs that start runs."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from django.conf import settings
 from django.db import transaction
 
-from orchestrator.actions.actor import Actor, audit
+from orchestrator.actions import workflows
+from orchestrator.actions.actor import Actor, audit, audit_many
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
-from orchestrator.core.errors import BadInput, NotFound, QueueFull
+from orchestrator.core.errors import BadInput, IllegalTransition, NotFound, QueueFull
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
-from orchestrator.engine.plans import definition_of, plan_of
+from orchestrator.engine.plans import definition_of
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Command, Event, Run, WorkflowVersion
 from orchestrator.models.ids import new_id
@@ -23,7 +27,7 @@ NAME_LENGTH_MAX = 100
 @transaction.atomic
 def start(actor: Actor, *, workflow: str, intent: Json, external_id: str = "") -> Run:
     """A run of the newest version. When this returns, its first commands are stored."""
-    version = _version(workflow)
+    version = workflows.newest_plan(workflow)
     _check_intent(version, intent)
     check_room("agents")
     _check_open(version)
@@ -33,13 +37,36 @@ def start(actor: Actor, *, workflow: str, intent: Json, external_id: str = "") -
     return run
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that happened outside, for a run that may be waiting for it."""
+
+    run: str
+    name: str
+    data: Json = None
+
+
 def signal(actor: Actor, run_id: str, *, name: str, data: Json) -> None:
     """Tell a run what it waits for. Raises IllegalTransition when it waits for something else."""
-    if not 0 < len(name) <= NAME_LENGTH_MAX:
-        raise BadInput("name", f"give one of 1 to {NAME_LENGTH_MAX} characters.")
+    refused = signal_many(actor, [Signal(run_id, name, data)])
+    if refused:
+        raise refused[run_id]
+
+
+def signal_many(actor: Actor, signals: Sequence[Signal]) -> dict[str, IllegalTransition]:
+    """As they come from a stream or a webhook: one transaction, and one refusal holds up no other."""
+    for one in signals:
+        if not 0 < len(one.name) <= NAME_LENGTH_MAX:
+            raise BadInput("name", f"give one of 1 to {NAME_LENGTH_MAX} characters.")
     with transaction.atomic():
-        advance([Step(run_id, ev.SignalReceived(name=name, data=data, by=actor.name))])
-        audit(actor, "run.signalled", run_id, name=name)
+        steps = [
+            Step(one.run, ev.SignalReceived(name=one.name, data=one.data, by=actor.name))
+            for one in signals
+        ]
+        refused = advance(each=steps).refused_steps
+        told = [one for one in signals if one.run not in refused]
+        audit_many(actor, "run.signalled", {one.run: {"name": one.name} for one in told})
+    return refused
 
 
 def cancel(actor: Actor, run_id: str, *, reason: str) -> None:
@@ -62,7 +89,7 @@ def check_room(queue: str) -> None:
 def start_child(claimed: Claimed) -> None:
     """A run that another run waits for. Both are told of each other in one transaction."""
     parent = Run.objects.select_related("workflow_version__workflow").get(pk=claimed.run)
-    version = _version(claimed.payload["workflow"])
+    version = workflows.newest_plan(claimed.payload["workflow"])
     intent = _handed_on(claimed)
     _check_intent(version, intent)
     run = new_id("run")
@@ -89,7 +116,7 @@ def tell_parent(claimed: Claimed) -> None:
         work=claimed.payload["work"],
         run=child.pk,
         status=state.status,
-        output=_output_of(child) if state.status == "completed" else None,
+        output=output_of(child) if state.status == "completed" else None,
         error=dict(state.error) if state.error else None,
     )
     with transaction.atomic():
@@ -132,17 +159,6 @@ def _begin(
     return run
 
 
-def _version(workflow: str) -> WorkflowVersion:
-    """The newest; a run keeps to it whatever is saved later."""
-    versions = WorkflowVersion.objects.select_related("workflow").filter(workflow__slug=workflow)
-    newest = versions.order_by("-number").first()
-    if newest is None:
-        raise NotFound("workflow", workflow)
-    if plan_of(newest.pk).pattern == "direct":
-        raise BadInput("workflow", f"{workflow} only carries proposals from outside; save a plan.")
-    return newest
-
-
 def _check_intent(version: WorkflowVersion, intent: Json) -> None:
     schema = definitions.intent_schema(definition_of(version.pk))
     problems = schemas.check(schema, intent) if schema is not None else []
@@ -181,7 +197,7 @@ def _lineage(parent: Run) -> tuple[str, ...]:
     return (*map(str, names), parent.workflow_version.workflow.slug)
 
 
-def _output_of(run: Run) -> Json:
+def output_of(run: Run) -> Json:
     """What the last work that said anything said."""
     works = [work for work in run.canonical_state.works.values() if work.output]
     if not works:

@@ -146,7 +146,7 @@ def _read_work(name: str, stage: Mapping[str, Any], *, needs: tuple[str, ...]) -
         return Work(kind="workflow", workflow=stage["workflow"], **common)
     return Work(
         kind="agent",
-        queue=_queue_of(stage["agent"]),
+        queue=queue_of(stage["agent"]),
         attempts=stage["attempts"],
         proposes=stage.get("proposes", False),
         for_each=stage.get("for_each"),
@@ -155,7 +155,7 @@ def _read_work(name: str, stage: Mapping[str, Any], *, needs: tuple[str, ...]) -
     )
 
 
-def _queue_of(agent: Mapping[str, Json]) -> str:
+def queue_of(agent: Mapping[str, Json]) -> str:
     """Functions may crash, leak or spin; unless their author vouches for them they run apart."""
     isolated = agent["kind"] == "function" and agent.get("isolated", True)
     return "isolated" if isolated else "agents"

@@ -67,8 +67,9 @@ class Taking:
 class Advanced:
     # Commands that somebody else has by now; nothing was stored for them.
     lost: set[int] = field(default_factory=set)
-    # Commands whose outcome did not fit their run any more.
+    # Commands whose outcome did not fit their run any more, and runs that took no step.
     refused: dict[int, IllegalTransition] = field(default_factory=dict)
+    refused_steps: dict[str, IllegalTransition] = field(default_factory=dict)
     taken: list[Claimed] = field(default_factory=list)
 
 
@@ -87,10 +88,11 @@ def advance(
     steps: Sequence[Step] = (),
     endings: Sequence[Ending] = (),
     *,
+    each: Sequence[Step] = (),
     taking: Taking | None = None,
     memory: Memory | None = None,
 ) -> Advanced:
-    """Apply steps, all or none, and endings, each on its own.
+    """Apply `steps`, all or none; `endings` and the steps of `each`, every one on its own.
 
     1. Lock the runs in id order, then the commands that end; whose token is old is left out.
     2. Let the controller decide each event; it raises when the state does not allow one.
@@ -100,10 +102,11 @@ def advance(
     # No savepoint: a refused event undoes whatever its caller did, too.
     with transaction.atomic(savepoint=False):
         batch = _Batch(memory if memory is not None else Memory())
-        batch.lock({step.run for step in steps} | {ending.claimed.run for ending in endings})
+        ours = batch.lock([*steps, *each], endings)
         for step in steps:
             batch.apply(step.run, [step])
-        ours = batch.keep_ours(endings)
+        for step in each:
+            batch.attempt(step)
         outcomes = [batch.end(ending) for ending in ours]
         batch.write(outcomes, taking)
         failpoint("in-transaction-before-commit")
@@ -121,14 +124,20 @@ class _Batch:
         self.at = datetime.now(UTC)
         self.seen = project.Projection()
 
-    def lock(self, wanted: set[str]) -> None:
+    def lock(self, steps: Sequence[Step], endings: Sequence[Ending]) -> list[Ending]:
+        """Hold everything that is about to change. Returns the endings whose command is still ours."""
+        wanted = {step.run for step in steps} | {ending.claimed.run for ending in endings}
         runs = sorted(wanted)
-        rows = store.lock_runs(runs, [self.memory.known_seq(run) for run in runs])
+        known = [self.memory.known_seq(run) for run in runs]
+        fences = [(ending.claimed.id, ending.claimed.token) for ending in endings]
+        rows, ours = store.lock(runs, known, fences)
         missing = wanted - {row.id for row in rows}
         if missing:
             raise NotFound("run", min(missing))
         self.moving = {row.id: _Moving(row, self._state(row), row.seq) for row in rows}
         self.at = max((row.at for row in rows), default=self.at)
+        self.done.lost = {command for command, _ in fences} - ours
+        return [ending for ending in endings if ending.claimed.id in ours]
 
     def _state(self, row: store.Locked) -> core_state.RunState:
         if row.state is None:
@@ -136,13 +145,11 @@ class _Batch:
         data = read(row.state) if row.state else None
         return core_state.from_json(data) if isinstance(data, dict) else core_state.RunState()
 
-    def keep_ours(self, endings: Sequence[Ending]) -> list[Ending]:
-        if not endings:
-            return []
-        fences = [(ending.claimed.id, ending.claimed.token) for ending in endings]
-        ours = store.lock_commands(fences)
-        self.done.lost = {command for command, _ in fences} - ours
-        return [ending for ending in endings if ending.claimed.id in ours]
+    def attempt(self, step: Step) -> None:
+        try:
+            self.apply(step.run, [step])
+        except IllegalTransition as refusal:
+            self.done.refused_steps[step.run] = refusal
 
     def end(self, ending: Ending) -> store.Outcome:
         """An outcome that its run has no place for any more ends the command and nothing else."""
@@ -183,13 +190,20 @@ class _Batch:
 
     def write(self, outcomes: Sequence[store.Outcome], taking: Taking | None) -> None:
         moved = [run for _, run in sorted(self.moving.items()) if run.lines]
-        if moved:
-            lines = [line for run in moved for line in run.lines]
-            store.append(lines, [_move(run) for run in moved], self.at)
-        if outcomes:
-            store.end(outcomes)
+        wanted = _want(moved, taking)
         self.seen.write(self.at)
-        self.done.taken = _want(moved, taking)
+        with store.at_once():
+            if moved:
+                lines = [line for run in moved for line in run.lines]
+                store.append(lines, [_move(run) for run in moved], self.at)
+            if outcomes:
+                store.end(outcomes)
+            worker = taking.worker if taking else ""
+            lease_s = settings.COMMAND_LEASE_S
+            stored = store.want(wanted.rows, worker=worker, lease_s=lease_s) if wanted.rows else ()
+        ids = [row[0] for row in stored]
+        self.done.taken = wanted.taken(ids)
+        _ring_for(wanted.rows, ids)
 
     def remember(self) -> None:
         """Only what is committed may be remembered."""
@@ -207,29 +221,34 @@ def _move(run: _Moving) -> store.Move:
     )
 
 
-def _want(moved: Sequence[_Moving], taking: Taking | None) -> list[Claimed]:
-    """Store what has to be done next; part of it may be taken at once, the rest is rung for."""
+@dataclass(slots=True)
+class _Wanted:
+    """Commands about to be stored, with the runs they come from."""
+
+    rows: list[store.Wanted] = field(default_factory=list)
+    sources: list[tuple[_Moving, core_commands.Command]] = field(default_factory=list)
+
+    def taken(self, ids: Sequence[int]) -> list[Claimed]:
+        return [
+            Claimed(key, run.row.id, run.row.version, command.kind, _payload(command), 1, 1)
+            for key, row, (run, command) in zip(ids, self.rows, self.sources, strict=True)
+            if row.taken
+        ]
+
+
+def _want(moved: Sequence[_Moving], taking: Taking | None) -> _Wanted:
+    """What has to be done next; part of it may be taken at once, the rest is rung for."""
     room = taking.room if taking else 0
-    wanted: list[store.Wanted] = []
-    sources: list[tuple[_Moving, core_commands.Command]] = []
+    wanted = _Wanted()
     for run in moved:
         for seq, command in run.commands:
             taken = bool(
                 taking and room > 0 and command.queue == taking.queue and not command.delay_ms
             )
             room -= taken
-            wanted.append(_row(run, seq, command, taken))
-            sources.append((run, command))
-    if not wanted:
-        return []
-    worker = taking.worker if taking else ""
-    ids = store.want(wanted, worker=worker, lease_s=settings.COMMAND_LEASE_S)
-    _ring_for(wanted, ids)
-    return [
-        Claimed(key, run.row.id, run.row.version, command.kind, _payload(command), 1, 1)
-        for key, row, (run, command) in zip(ids, wanted, sources, strict=True)
-        if row.taken
-    ]
+            wanted.rows.append(_row(run, seq, command, taken))
+            wanted.sources.append((run, command))
+    return wanted
 
 
 def complete(claimed: Claimed, *events: core_events.Event) -> None:

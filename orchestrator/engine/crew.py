@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from orchestrator import queue as doorbell
+from orchestrator.agents.isolated import ISOLATION
 from orchestrator.core.codec import Json
 from orchestrator.core.commands import RunAgent, RunEffect
 from orchestrator.core.errors import CountersignError, LeaseLost
@@ -98,7 +99,9 @@ class Crew:
 
     @property
     def is_worn_out(self) -> bool:
-        """Too many threads hang in calls that never end; the process has to be replaced."""
+        """Too many threads hang in calls that never end, or nobody is left to fork: replace the process."""
+        if self.queue == "isolated" and ISOLATION.pid and not ISOLATION.is_alive:
+            return True
         return self._stuck >= settings.WORKER_STUCK_MAX
 
     def wake(self) -> None:
@@ -114,7 +117,7 @@ class Crew:
             told, was_woken = self._listen()
             self._turn(told, was_woken)
             if self.is_worn_out and not self._stopping:
-                logger.warning("%d calls never ended; this process is replaced", self._stuck)
+                logger.warning("this process is worn out (%d calls never ended)", self._stuck)
                 self._stopping = True
         connections.close_all()
 

@@ -4,7 +4,8 @@ They go past the ORM because one transaction of it costs nine times a round trip
 Bound on the server and prepared there after a few uses, so that planning is paid once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -141,20 +142,29 @@ _CANCEL = """
 """
 
 
-def lock_runs(runs: Sequence[str], known: Sequence[int]) -> list[Locked]:
-    """Their rows; `known` is the number up to which the caller knows each state already."""
-    rows = _execute(_LOCK_RUNS, {"runs": _texts(runs), "known": _plain(known)}).fetchall()
-    return [Locked(*row) for row in rows]
+def lock(
+    runs: Sequence[str], known: Sequence[int], fences: Sequence[tuple[int, int]]
+) -> tuple[list[Locked], set[int]]:
+    """The runs' rows, and which of the commands, with their tokens, are still ours.
 
-
-def lock_commands(fences: Sequence[tuple[int, int]]) -> set[int]:
-    """Which of these commands, with these tokens, are still ours."""
+    `known` is the number up to which the caller knows each state already.
+    """
     values = {
         "ids": _plain(command for command, _ in fences),
         "tokens": _plain(token for _, token in fences),
     }
-    rows = _execute(_LOCK_COMMANDS, values).fetchall()
-    return {row[0] for row in rows}
+    with at_once():
+        rows = _execute(_LOCK_RUNS, {"runs": _texts(runs), "known": _plain(known)})
+        ours = _execute(_LOCK_COMMANDS, values) if fences else None
+    return [Locked(*row) for row in rows.fetchall()], {row[0] for row in ours or ()}
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Send statements without waiting for each one's answer: one round trip for all of them."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 def append(lines: Sequence[Line], moves: Sequence[Move], at: datetime) -> None:
@@ -169,7 +179,7 @@ def append(lines: Sequence[Line], moves: Sequence[Move], at: datetime) -> None:
             "moved": _texts(move.run for move in moves),
             "states": _texts(move.state for move in moves),
             "statuses": _texts(move.status for move in moves),
-            "wakes": _texts(move.wakes_at and move.wakes_at.isoformat() for move in moves),
+            "wakes": _texts(move.wakes_at.isoformat() if move.wakes_at else None for move in moves),
         },
     )
 
@@ -187,9 +197,9 @@ def end(outcomes: Sequence[Outcome]) -> None:
     )
 
 
-def want(commands: Sequence[Wanted], *, worker: str, lease_s: int) -> list[int]:
-    """Their ids, in the same order."""
-    rows = _execute(
+def want(commands: Sequence[Wanted], *, worker: str, lease_s: int) -> psycopg.Cursor[Any]:
+    """Gives their ids, in the same order."""
+    return _execute(
         _WANT,
         {
             "runs": _texts(command.run for command in commands),
@@ -203,8 +213,7 @@ def want(commands: Sequence[Wanted], *, worker: str, lease_s: int) -> list[int]:
             "worker": worker,
             "lease_s": lease_s,
         },
-    ).fetchall()
-    return [row[0] for row in rows]
+    )
 
 
 def cancel(runs: Sequence[str]) -> None:

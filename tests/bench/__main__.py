@@ -1,12 +1,14 @@
 """`make bench`: measure, print a table, write var/bench.json. Never a test: it judges nothing.
 
 Machines are shared and noisy. Trust ratios (both sides measured in the same run), CPU time, query
-counts and transactions; a single wall time says little.
+counts and transactions; a single wall time says little. `python -m tests.bench pipeline fanout`
+measures only these.
 """
 
 import json
 import os
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -39,10 +41,16 @@ def measure_all() -> dict[str, float]:
 
     with measures.fresh_database():
         figures: dict[str, float] = {}
-        for measure in measures.ALL:
+        for measure in chosen(measures.ALL):
             print(f"measuring {measure.__name__} ...", flush=True)
             figures |= measure()
     return figures
+
+
+def chosen[Measure: Callable[[], dict[str, float]]](measures: Iterable[Measure]) -> list[Measure]:
+    """Those named on the command line, or all."""
+    names = sys.argv[1:]
+    return [measure for measure in measures if not names or measure.__name__ in names]
 
 
 def print_table(figures: dict[str, float]) -> None:

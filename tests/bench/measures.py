@@ -19,9 +19,11 @@ from django.test.utils import CaptureQueriesContext
 from orchestrator.actions import proposals, reviews, rules, tokens, users
 from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.guardrails import Rule, check_all
-from orchestrator.engine.execute import work_shift
+from orchestrator.grants import owner_alias
 from orchestrator.models import Command, Proposal
+from tests.bench import engine
 from tests.own_database import own_database
+from tests.work import work_shift
 
 ROUNDS = 300
 LATENCIES = 60
@@ -31,11 +33,11 @@ SYSTEM = Actor(None)
 @contextmanager
 def fresh_database() -> Iterator[None]:
     """Everything is measured in a database of our own, which the settings then name."""
-    with own_database(settings.DATABASE_URL, "bench") as url:
+    with own_database(settings.DATABASE_URL, settings.DATABASE_OWNER_URL, "bench") as urls:
         connections.close_all()
-        settings.DATABASE_URL = url
-        name = urlsplit(url).path.removeprefix("/")
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
+        settings.DATABASE_URL = urls["DATABASE_URL"]
+        for alias in connections:
+            connections[alias].settings_dict["NAME"] = urlsplit(settings.DATABASE_URL).path[1:]
         try:
             call_command("migrate", verbosity=0, interactive=False)
             yield
@@ -94,7 +96,7 @@ def reference() -> dict[str, float]:
 
 
 def _bare_commit() -> Callable[[], object]:
-    params = connection.get_connection_params()
+    params = connections[owner_alias()].get_connection_params()
     own = psycopg.connect(
         host=params.get("host"),
         port=params.get("port"),
@@ -253,4 +255,12 @@ def guardrails() -> dict[str, float]:
     }
 
 
-ALL: tuple[Callable[[], dict[str, float]], ...] = (reference, guardrails, proposal, doorbell)
+ALL: tuple[Callable[[], dict[str, float]], ...] = (
+    reference,
+    guardrails,
+    engine.pipeline,
+    engine.pause,
+    engine.fanout,
+    proposal,
+    doorbell,
+)

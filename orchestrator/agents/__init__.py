@@ -1,0 +1,1 @@
+"""Agents inside the system: who is asked when a run reaches a stage."""

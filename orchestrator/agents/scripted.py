@@ -1,0 +1,92 @@
+"""An agent given as data: for demonstrations, tests and load. It costs nothing and never surprises."""
+
+import time
+from typing import Any
+
+from orchestrator.agents.base import AgentAnswer, AgentCall, Usage, accountable, describe
+from orchestrator.core.codec import Json
+from orchestrator.core.errors import (
+    AgentCrashed,
+    AgentError,
+    AgentRefused,
+    AgentTimedOut,
+    AgentUnavailable,
+    OutputInvalid,
+)
+
+FAILURES: dict[str, type[AgentError]] = {
+    kind.code: kind
+    for kind in (
+        AgentError,
+        AgentRefused,
+        AgentUnavailable,
+        AgentTimedOut,
+        AgentCrashed,
+        OutputInvalid,
+    )
+}
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["kind", "name"],
+    "additionalProperties": False,
+    "properties": {
+        "kind": {"const": "scripted"},
+        "name": {"type": "string", "minLength": 1, "maxLength": 100},
+        "says": True,
+        "takes_ms": {"type": "integer", "minimum": 0, "maximum": 3_600_000},
+        "usage": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                name: {"type": "integer", "minimum": 0, "maximum": 10**15}
+                for name in ("tokens_in", "tokens_out", "money_micros")
+            },
+        },
+        "fails": {
+            "type": "array",
+            "maxItems": 100,
+            "items": {
+                "type": "object",
+                "required": ["attempt", "code"],
+                "additionalProperties": False,
+                "properties": {
+                    "attempt": {"type": "integer", "minimum": 1},
+                    "code": {"enum": sorted(FAILURES)},
+                    "reason": {"type": "string", "maxLength": 500},
+                },
+            },
+        },
+    },
+}
+
+
+class Scripted:
+    def call(self, call: AgentCall) -> AgentAnswer:
+        with accountable(call.config):
+            _take_time(call)
+            _fail_as_told(call)
+            usage = Usage(**call.config.get("usage", {}))
+            return AgentAnswer(_says(call), usage, describe(call.config))
+
+
+def _take_time(call: AgentCall) -> None:
+    takes_s = call.config.get("takes_ms", 0) / 1000
+    time.sleep(min(takes_s, call.timeout_s))
+    if takes_s > call.timeout_s:
+        raise AgentTimedOut("its script takes longer", timeout_s=call.timeout_s)
+
+
+def _fail_as_told(call: AgentCall) -> None:
+    for failure in call.config.get("fails", []):
+        if failure["attempt"] == call.attempt:
+            raise FAILURES[failure["code"]](failure.get("reason", "its script says so"))
+
+
+def _says(call: AgentCall) -> Json:
+    says: Json = call.config.get("says")
+    echoes: dict[str, Json] = {"intent": call.intent, "inputs": call.inputs, "item": call.item}
+    for name, echo in echoes.items():
+        if says == {"echo": name}:
+            return echo
+    return says
