@@ -117,6 +117,11 @@ WEB_PROXY_TRUSTED = _flag("WEB_PROXY_TRUSTED", False)
 # runs both itself, from wheels, under VAR_DIR.
 
 DATABASE_URL = _url("DATABASE_URL", locations.database_url(VAR_DIR), {"postgres", "postgresql"})
+DATABASE_OWNER_URL = _url(
+    "DATABASE_OWNER_URL",
+    locations.database_owner_url(VAR_DIR) if not _text("DATABASE_URL", "") else DATABASE_URL,
+    {"postgres", "postgresql"},
+)
 REDIS_URL = _url("REDIS_URL", locations.redis_url(VAR_DIR), {"redis", "rediss", "unix"})
 DATABASE_IS_EMBEDDED = not _text("DATABASE_URL", "")
 REDIS_IS_EMBEDDED = not _text("REDIS_URL", "")
@@ -139,6 +144,9 @@ _database["CONN_MAX_AGE"] = 0 if DATABASE_POOL_MAX else 60
 if DATABASE_POOL_MAX:
     _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_MAX, "timeout": 10}
 DATABASES = {"default": _database}
+# Who may change tables is somebody else than who uses them; only `manage.py migrate` is the owner.
+if DATABASE_OWNER_URL != DATABASE_URL:
+    DATABASES["owner"] = env.db_url_config(DATABASE_OWNER_URL)
 
 # Queues: one RQ queue per worker process (a worker on two queues can lose jobs in a crash).
 
@@ -159,6 +167,7 @@ EFFECT_RETRY_MINUTES = _number("EFFECT_RETRY_MINUTES", 1_440, low=0, high=525_60
 EFFECT_TIMEOUT_S = _number("EFFECT_TIMEOUT_S", 120, low=1, high=86_400)
 QUEUE_PENDING_MAX = _number("QUEUE_PENDING_MAX", 10_000, low=1, high=10_000_000)
 RUNS_OPEN_PER_WORKFLOW_MAX = _number("RUNS_OPEN_PER_WORKFLOW_MAX", 5_000, low=1, high=10_000_000)
+RUNS_OPEN_PER_TOKEN_MAX = _number("RUNS_OPEN_PER_TOKEN_MAX", 5_000, low=1, high=10_000_000)
 SWEEP_INTERVAL_MS = _number("SWEEP_INTERVAL_MS", 1_000, low=50, high=60_000)
 SWEEP_BATCH = _number("SWEEP_BATCH", 500, low=1, high=10_000)
 RING_AGAIN_AFTER_S = _number("RING_AGAIN_AFTER_S", 5, low=1, high=3600)
@@ -168,6 +177,14 @@ RING_AGAIN_AFTER_S = _number("RING_AGAIN_AFTER_S", 5, low=1, high=3600)
 AGENT_MODULES = _names("AGENT_MODULES", "")
 EXECUTOR_DEFAULT = _text("EXECUTOR_DEFAULT", "ledger")
 ISOLATED_MEMORY_MB = _number("ISOLATED_MEMORY_MB", 1_024, low=16, high=1_000_000)
+
+# Checkpoints: signed now and then over the whole log, and kept outside the database as well.
+
+CHECKPOINT_KEY = Path(_text("CHECKPOINT_KEY", str(VAR_DIR / "checkpoint-key")))
+CHECKPOINT_DIR = Path(_text("CHECKPOINT_DIR", str(VAR_DIR / "checkpoints")))
+CHECKPOINT_EVERY_S = _number("CHECKPOINT_EVERY_S", 60, low=1, high=86_400)
+CHECKPOINT_EVENTS_MAX = _number("CHECKPOINT_EVENTS_MAX", 20_000, low=100, high=100_000)
+CHECKPOINT_LOCK_MS = _number("CHECKPOINT_LOCK_MS", 200, low=1, high=10_000)
 
 # The gate for outside data. Deeper or larger values could be stored but never read back.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from orchestrator.actions import workflows
 from orchestrator.actions.actor import Actor, audit, audit_many
@@ -30,7 +31,7 @@ def start(actor: Actor, *, workflow: str, intent: Json, external_id: str = "") -
     version = workflows.newest_plan(workflow)
     _check_intent(version, intent)
     check_room("agents")
-    _check_open(version)
+    _check_open(actor, version)
     run = _begin(actor, version, intent, external_id=external_id)
     audit(actor, "run.started", run.pk, workflow=workflow, version=version.number)
     transaction.on_commit(lambda: failpoint("started-not-rung"))
@@ -166,12 +167,22 @@ def _check_intent(version: WorkflowVersion, intent: Json) -> None:
         raise BadInput(f"intent{problems[0].pointer}", problems[0].reason)
 
 
-def _check_open(version: WorkflowVersion) -> None:
-    """No workflow may fill the house: others need room too."""
-    runs = Run.objects.filter(workflow_version=version, status__in=OPEN)
-    limit = settings.RUNS_OPEN_PER_WORKFLOW_MAX
+def _check_open(actor: Actor, version: WorkflowVersion) -> None:
+    """No workflow and no token may fill the house: others need room too."""
+    runs = Run.objects.filter(status__in=OPEN)
+    _check_count(
+        runs.filter(workflow_version=version),
+        settings.RUNS_OPEN_PER_WORKFLOW_MAX,
+        f"runs of {version.workflow.slug}",
+    )
+    if actor.token is not None:
+        of_token = runs.filter(token=actor.token)
+        _check_count(of_token, settings.RUNS_OPEN_PER_TOKEN_MAX, "runs of this token")
+
+
+def _check_count(runs: QuerySet[Run], limit: int, what: str) -> None:
     if runs[:limit].count() >= limit:
-        raise QueueFull(f"workflow {version.workflow.slug}", limit)
+        raise QueueFull(what, limit)
 
 
 def _handed_on(claimed: Claimed) -> Json:

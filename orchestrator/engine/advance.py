@@ -65,10 +65,10 @@ class Taking:
 
 @dataclass(slots=True)
 class Advanced:
-    # Commands that somebody else has by now; nothing was stored for them.
-    lost: set[int] = field(default_factory=set)
-    # Commands whose outcome did not fit their run any more, and runs that took no step.
-    refused: dict[int, IllegalTransition] = field(default_factory=dict)
+    # Claims that were taken over; nothing was stored for them.
+    lost: set[tuple[int, int]] = field(default_factory=set)
+    # Claims whose outcome did not fit their run any more, and runs that took no step.
+    refused: dict[tuple[int, int], IllegalTransition] = field(default_factory=dict)
     refused_steps: dict[str, IllegalTransition] = field(default_factory=dict)
     taken: list[Claimed] = field(default_factory=list)
 
@@ -129,15 +129,15 @@ class _Batch:
         wanted = {step.run for step in steps} | {ending.claimed.run for ending in endings}
         runs = sorted(wanted)
         known = [self.memory.known_seq(run) for run in runs]
-        fences = [(ending.claimed.id, ending.claimed.token) for ending in endings]
+        fences = [ending.claimed.lease for ending in endings]
         rows, ours = store.lock(runs, known, fences)
         missing = wanted - {row.id for row in rows}
         if missing:
             raise NotFound("run", min(missing))
         self.moving = {row.id: _Moving(row, self._state(row), row.seq) for row in rows}
         self.at = max((row.at for row in rows), default=self.at)
-        self.done.lost = {command for command, _ in fences} - ours
-        return [ending for ending in endings if ending.claimed.id in ours]
+        self.done.lost = set(fences) - ours
+        return [ending for ending in endings if ending.claimed.lease in ours]
 
     def _state(self, row: store.Locked) -> core_state.RunState:
         if row.state is None:
@@ -158,7 +158,7 @@ class _Batch:
         try:
             self.apply(claimed.run, ending.steps)
         except IllegalTransition as refusal:
-            self.done.refused[claimed.id] = refusal
+            self.done.refused[claimed.lease] = refusal
             status, error = "failed", {"code": refusal.code, "reason": str(refusal)}
         if ending.rests:
             self.seen.rest(ending.rests)
@@ -258,10 +258,10 @@ def complete(claimed: Claimed, *events: core_events.Event) -> None:
         for number, event in enumerate(events)
     ]
     done = advance(endings=[Ending(claimed, "done", steps)])
-    if claimed.id in done.lost:
+    if claimed.lease in done.lost:
         raise LeaseLost(claimed.id)
-    if claimed.id in done.refused:
-        raise done.refused[claimed.id]
+    if claimed.lease in done.refused:
+        raise done.refused[claimed.lease]
 
 
 def _payload(command: core_commands.Command) -> dict[str, Json]:

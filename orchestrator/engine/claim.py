@@ -30,7 +30,7 @@ _RENEW = """
        SET lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s)
       FROM unnest(%(ids)s::bigint[], %(tokens)s::integer[]) AS t(id, token)
      WHERE c.id = t.id AND c.token = t.token AND c.status = 'running'
-    RETURNING c.id
+    RETURNING c.id, c.token
 """
 
 
@@ -45,6 +45,11 @@ class Claimed:
     payload: dict[str, Any]
     token: int
     tries: int
+
+    @property
+    def lease(self) -> tuple[int, int]:
+        """What tells this claim from every other of the same command."""
+        return self.id, self.token
 
     @property
     def once(self) -> str:
@@ -66,7 +71,7 @@ def claim(queue: str, *, worker: str, at_most: int) -> list[Claimed]:
         return sorted((_claimed(row) for row in cursor.fetchall()), key=lambda found: found.id)
 
 
-def renew(held: Sequence[Claimed]) -> set[int]:
+def renew(held: Sequence[Claimed]) -> set[tuple[int, int]]:
     """Which of them are still ours, for another lease."""
     values: dict[str, Any] = {
         "ids": [claimed.id for claimed in held],
@@ -75,7 +80,7 @@ def renew(held: Sequence[Claimed]) -> set[int]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, values)
-        return {row[0] for row in cursor.fetchall()}
+        return {(command, token) for command, token in cursor.fetchall()}
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:

@@ -40,6 +40,8 @@ PAUSE_MAX_S = 2.0
 LOOK_EVERY_S = 0.5
 # How often a worker that has its hands full tells the others that there is more.
 RING_MORE_EVERY_S = 0.5
+# How long a thread that has nothing to do may take to close its connection and go.
+GONE_WITHIN_S = 2.0
 # An agent says itself that its time is up; whoever does not is given up on after this.
 GRACE_S = 5.0
 
@@ -74,6 +76,10 @@ class Told:
         return self.ending is None or self.ending.status != "running"
 
 
+# Nothing means: go home.
+type Inbox = SimpleQueue[Job | None]
+
+
 class Crew:
     """Of one queue. `work` is the committer's own life; call `wake` from any thread."""
 
@@ -83,12 +89,14 @@ class Crew:
         self._desk = desk
         self._me = perform.here()
         self._memory = Memory()
-        self._inbox: SimpleQueue[Job] = SimpleQueue()
+        self._inbox: Inbox = SimpleQueue()
         # Few threads have connections of their own: a hundred waiting for agents need none.
-        self._desk_inbox: SimpleQueue[Job] = SimpleQueue()
+        self._desk_inbox: Inbox = SimpleQueue()
         self._desk_started = 0
+        self._gone = threading.Semaphore(0)
         self._outbox: SimpleQueue[Told | None] = SimpleQueue()
-        self._held: dict[int, Job] = {}
+        # By lease: a command that was taken from us may come back while its first thread still runs.
+        self._held: dict[tuple[int, int], Job] = {}
         self._started = 0
         self._stuck = 0
         self._stopping = False
@@ -119,6 +127,7 @@ class Crew:
             if self.is_worn_out and not self._stopping:
                 logger.warning("this process is worn out (%d calls never ended)", self._stuck)
                 self._stopping = True
+        self._dismiss()
         connections.close_all()
 
     def drain(self, at_most: int = 1_000_000) -> int:
@@ -225,14 +234,14 @@ class Crew:
 
     def _settle(self, told: Sequence[Told], done: Advanced) -> None:
         for one in told:
-            command = one.job.claimed.id
+            lease = one.job.claimed.lease
             if one.is_final:
-                self._held.pop(command, None)
-            _answer(one, command not in done.lost and command not in done.refused)
+                self._held.pop(lease, None)
+            _answer(one, lease not in done.lost and lease not in done.refused)
 
     def _put_aside(self, one: Told) -> None:
         """What the database will not take is tried again later, and put before a person in the end."""
-        self._held.pop(one.job.claimed.id, None)
+        self._held.pop(one.job.claimed.lease, None)
         _answer(one, False)
         advance(endings=[_crashed(one.job.claimed, "not-stored", "its outcome cannot be stored")])
 
@@ -260,7 +269,7 @@ class Crew:
         still = renew(held)
         self._renew_at = now + settings.COMMAND_LEASE_S / 3
         for claimed in held:
-            if claimed.id not in still:
+            if claimed.lease not in still:
                 logger.warning("the lease of command %d was lost", claimed.id)
 
     def _hand_out(self, claims: Sequence[Claimed]) -> None:
@@ -269,7 +278,7 @@ class Crew:
             job = self._job(claimed, given)
             if job is None:
                 continue
-            self._held[claimed.id] = job
+            self._held[claimed.lease] = job
             if claimed.kind in self._desk:
                 self._desk_inbox.put(job)
             else:
@@ -286,8 +295,19 @@ class Crew:
             self._desk_started += 1
             self._start(self._desk_inbox, f"{self.queue}-desk-{self._desk_started}")
 
-    def _start(self, inbox: "SimpleQueue[Job]", name: str) -> None:
+    def _start(self, inbox: Inbox, name: str) -> None:
         threading.Thread(target=self._serve, args=(inbox,), name=name, daemon=True).start()
+
+    def _dismiss(self) -> None:
+        """Those that hang are left behind; they end with the process."""
+        for inbox, started in (
+            (self._inbox, self._started),
+            (self._desk_inbox, self._desk_started),
+        ):
+            for _ in range(started):
+                inbox.put(None)
+        for _ in range(self._started + self._desk_started):
+            self._gone.acquire(timeout=GONE_WITHIN_S)
 
     def _load_each(self, claims: Sequence[Claimed]) -> dict[int, Any]:
         """All at once; if one of them cannot be read, the others must not suffer for it."""
@@ -345,9 +365,8 @@ class Crew:
 
     # The threads --------------------------------------------------------------------------
 
-    def _serve(self, inbox: "SimpleQueue[Job]") -> None:
-        while True:
-            job = inbox.get()
+    def _serve(self, inbox: Inbox) -> None:
+        while (job := inbox.get()) is not None:
             _reconnect()
             try:
                 ending = job.run(lambda intent, job=job: self._record(job, intent))  # type: ignore[misc]
@@ -361,6 +380,8 @@ class Crew:
                 # Another thread has taken this one's place.
                 connections.close_all()
                 return
+        connections.close_all()
+        self._gone.release()
 
     def _record(self, job: Job, intent: Ending) -> bool:
         answer: SimpleQueue[bool] = SimpleQueue()

@@ -87,7 +87,7 @@ _LOCK_RUNS = """
 
 # The fence: a command that was taken over since has another token, or is not running.
 _LOCK_COMMANDS = """
-    SELECT c.id FROM orchestrator_command c
+    SELECT c.id, c.token FROM orchestrator_command c
       JOIN unnest(%(ids)s::bigint[], %(tokens)s::integer[]) AS t(id, token)
         ON c.id = t.id AND c.token = t.token
      WHERE c.status = 'running' ORDER BY c.id FOR UPDATE OF c
@@ -144,7 +144,7 @@ _CANCEL = """
 
 def lock(
     runs: Sequence[str], known: Sequence[int], fences: Sequence[tuple[int, int]]
-) -> tuple[list[Locked], set[int]]:
+) -> tuple[list[Locked], set[tuple[int, int]]]:
     """The runs' rows, and which of the commands, with their tokens, are still ours.
 
     `known` is the number up to which the caller knows each state already.
@@ -156,7 +156,7 @@ def lock(
     with at_once():
         rows = _execute(_LOCK_RUNS, {"runs": _texts(runs), "known": _plain(known)})
         ours = _execute(_LOCK_COMMANDS, values) if fences else None
-    return [Locked(*row) for row in rows.fetchall()], {row[0] for row in ours or ()}
+    return [Locked(*row) for row in rows.fetchall()], set(ours or ())
 
 
 @contextmanager

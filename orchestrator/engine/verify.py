@@ -190,6 +190,7 @@ _COULD_REWRITE = """
     SELECT rolsuper OR pg_has_role(current_user, relowner, 'MEMBER')
         OR has_table_privilege(current_user, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
         OR has_any_column_privilege(current_user, c.oid, 'INSERT, UPDATE')
+        OR has_column_privilege(current_user, 'orchestrator_run', 'head', 'UPDATE')
         OR has_schema_privilege(current_user, relnamespace, 'CREATE')
       FROM pg_class c, pg_roles r
      WHERE c.oid = 'orchestrator_event'::regclass AND rolname = current_user

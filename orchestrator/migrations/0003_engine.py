@@ -233,6 +233,10 @@ class Migration(migrations.Migration):
             model_name='run',
             index=models.Index(condition=models.Q(('status__in', ['new', 'running', 'waiting'])), fields=['workflow_version'], name='run_open'),
         ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('status__in', ['new', 'running', 'waiting']), ('token__isnull', False)), fields=['token'], name='run_open_of_token'),
+        ),
         migrations.AddConstraint(
             model_name='command',
             constraint=models.UniqueConstraint(fields=('run', 'key'), name='command_run_key_unique'),

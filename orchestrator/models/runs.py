@@ -55,11 +55,16 @@ class Run(models.Model):
             models.Index(
                 fields=["wakes_at"], name="run_wakes", condition=models.Q(wakes_at__isnull=False)
             ),
-            # actions.runs: how many runs of a workflow are open.
+            # actions.runs: how many runs of a workflow, and of a token, are open.
             models.Index(
                 fields=["workflow_version"],
                 name="run_open",
                 condition=models.Q(status__in=["new", "running", "waiting"]),
+            ),
+            models.Index(
+                fields=["token"],
+                name="run_open_of_token",
+                condition=models.Q(status__in=["new", "running", "waiting"], token__isnull=False),
             ),
         ]
 

@@ -11,6 +11,7 @@ from orchestrator.effects.base import EffectCall
 from orchestrator.effects.ledger import Ledger
 from orchestrator.engine.claim import Claimed
 from orchestrator.models import Command, Effect, Event, LedgerEntry, Proposal, ReviewItem
+from tests.roles import as_owner
 from tests.work import claim_one, run, work_shift
 
 Propose = Callable[..., Proposal]
@@ -209,8 +210,7 @@ def test_a_payload_that_was_changed_behind_our_back_never_runs(
     propose: Propose, target: Target
 ) -> None:
     propose()
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with as_owner() as cursor:
         cursor.execute("ALTER TABLE orchestrator_proposal DISABLE TRIGGER immutable")
         cursor.execute("UPDATE orchestrator_proposal SET payload = replace(payload, '184000', '9')")
     run(claimed())

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
 
 from orchestrator import journal
 from orchestrator.models import Event, Proposal, Run
+from tests.roles import as_owner
 from tests.work import work_shift
 
 pytestmark = pytest.mark.broken_log
@@ -39,8 +39,7 @@ def run(propose: Callable[..., Proposal]) -> str:
 
 def behind_our_back(statement: str) -> None:
     """As the owner of the tables could: the triggers switched off."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with as_owner() as cursor:
         cursor.execute("ALTER TABLE orchestrator_event DISABLE TRIGGER append_only")
         cursor.execute(statement)
 

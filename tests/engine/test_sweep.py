@@ -22,9 +22,9 @@ from orchestrator.models import (
     LedgerEntry,
     Proposal,
     ReviewItem,
-    Run,
 )
 from tests.conftest import Cast
+from tests.roles import as_owner
 from tests.work import claim_one, run
 
 Propose = Callable[..., Proposal]
@@ -136,7 +136,11 @@ def test_one_bad_row_stops_neither_the_sweeper_nor_its_neighbours(
     propose: Propose, rung: list[int]
 ) -> None:
     bad, good = propose(confidence=0.7), propose(confidence=0.7)
-    Run.objects.filter(pk=bad.run_id).update(state="{", seq=0, head="")
+    with as_owner() as cursor:
+        cursor.execute(
+            "UPDATE orchestrator_run SET state = '{', seq = 0, head = '' WHERE id = %s",
+            [bad.run_id],
+        )
     Proposal.objects.update(due_at=LONG_AGO)
     late = propose(confidence=0.5)
     ReviewItem.objects.update(due_at=LONG_AGO)
