@@ -19,6 +19,7 @@ from orchestrator import queue
 from orchestrator.core import events as ev
 from orchestrator.engine import quarantine
 from orchestrator.engine.advance import Step, advance
+from orchestrator.engine.checkpoint import checkpoint
 from orchestrator.failpoints import failpoint
 from orchestrator.models import AuditEntry, Command, IdempotencyRecord, Proposal, ReviewItem, Run
 
@@ -37,6 +38,7 @@ def sweep() -> Swept:
     _guarded(_forget)
     leases = _guarded(_end_leases)
     _guarded(quarantine.set_apart)
+    _guarded(checkpoint)
     return Swept(
         leases=leases,
         expired=_guarded(_wake_runs) + _guarded(_expire_items) + _guarded(_expire_revisions),

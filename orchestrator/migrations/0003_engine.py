@@ -237,6 +237,10 @@ class Migration(migrations.Migration):
             model_name='run',
             index=models.Index(condition=models.Q(('status__in', ['new', 'running', 'waiting']), ('token__isnull', False)), fields=['token'], name='run_open_of_token'),
         ),
+        migrations.AddIndex(
+            model_name='command',
+            index=models.Index(condition=models.Q(('crashes__gt', 0), ('status', 'pending')), fields=['crashes'], name='command_crashing'),
+        ),
         migrations.AddConstraint(
             model_name='command',
             constraint=models.UniqueConstraint(fields=('run', 'key'), name='command_run_key_unique'),

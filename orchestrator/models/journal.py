@@ -72,6 +72,12 @@ class Command(models.Model):
                 name="command_ready",
                 condition=models.Q(status="pending"),
             ),
+            # engine.quarantine: what crashes again and again.
+            models.Index(
+                fields=["crashes"],
+                name="command_crashing",
+                condition=models.Q(status="pending", crashes__gt=0),
+            ),
             # engine.sweep: leases that ran out.
             models.Index(
                 fields=["lease_until"],
