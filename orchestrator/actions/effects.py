@@ -1,6 +1,7 @@
 """Effects are released here and nowhere else: by an accepting disposition or by a decision."""
 
-from orchestrator.effects import registry
+from django.conf import settings
+
 from orchestrator.models import Decision, Disposition, Effect, Proposal
 from orchestrator.models.ids import new_id
 
@@ -19,7 +20,7 @@ def release(
         payload_digest=decision.payload_digest if decision else proposal.digest,
         disposition=disposition,
         decision=decision,
-        executor=registry.DEFAULT,
+        executor=settings.EXECUTOR_DEFAULT,
         idempotency_key=effect,
     )
 

@@ -11,6 +11,8 @@ CountersignError
 ├── QueueFull               too much is waiting; ask again later
 ├── IllegalTransition       the state does not allow this event
 ├── LeaseLost               a worker was too slow, and another one has its command
+├── CheckpointRefused       the log, or a copy of its checkpoints, is not what was signed before
+├── KeyUnusable             the key of the checkpoints cannot be read or made
 ├── Conflict
 │   ├── AlreadyDecided      somebody else was first
 │   ├── ItemChanged         the reviewer looked at an older version
@@ -131,7 +133,7 @@ class DefinitionInvalid(CountersignError):
 
 @dataclass(eq=False)
 class QueueFull(CountersignError):
-    """The queue {queue} holds {pending} commands, its limit. Nothing was stored; send it again in {retry_after_s} s."""
+    """Too much is waiting already ({queue}: {pending}, its limit). Nothing was stored; send it again in {retry_after_s} s."""
 
     code: ClassVar[str] = "queue-full"
     queue: str
@@ -155,6 +157,24 @@ class LeaseLost(CountersignError):
 
     code: ClassVar[str] = "lease-lost"
     command: int
+
+
+@dataclass(eq=False)
+class CheckpointRefused(CountersignError):
+    """{reason} Nothing was signed. {advice}"""
+
+    code: ClassVar[str] = "checkpoint-refused"
+    reason: str
+    advice: str
+
+
+@dataclass(eq=False)
+class KeyUnusable(CountersignError):
+    """The key {path} cannot be used: {reason}. Nothing was signed or verified with it."""
+
+    code: ClassVar[str] = "key-unusable"
+    path: str
+    reason: str
 
 
 @dataclass(eq=False)
@@ -221,6 +241,14 @@ class EffectInterrupted(EffectError):
 
     code: ClassVar[str] = "effect-interrupted"
     retryable: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class EffectLeftOpen(EffectInterrupted):
+    """The target cannot be called twice, and nobody knows whether it was: {reason}"""
+
+    code: ClassVar[str] = "effect-left-open"
+    retryable: ClassVar[bool] = False
 
 
 @dataclass(eq=False)

@@ -16,11 +16,15 @@ class EffectCall:
 
 
 class Executor(Protocol):
-    """Must be idempotent by key: after a crash the engine calls again with the same one.
+    """Carries an effect to its target.
 
     Returns a receipt, raises EffectRefused when trying again would not help, and
     EffectUnavailable when nothing reached the target. Anything else it raises means that the call
-    may have happened; when that stays so, the outcome is unknown and never called a failure.
+    may have happened.
+
+    Idempotent by key: after a crash the engine calls again with the same one. A target that cannot
+    promise that says so by an attribute `repeatable = False`; it is never called twice, and a call
+    without an answer is put before a person.
     """
 
     def call(self, call: EffectCall) -> dict[str, Any]: ...

@@ -1,7 +1,9 @@
 """Which executors exist. An effect keeps the name of its own, so the list may grow but not shrink."""
 
+from orchestrator.core.errors import EffectUnavailable
 from orchestrator.effects.base import Executor
 from orchestrator.effects.ledger import Ledger
+from orchestrator.plugins import load
 
 # Every action is recorded in the ledger until it is connected to a target of its own.
 DEFAULT = "ledger"
@@ -9,3 +11,17 @@ DEFAULT = "ledger"
 EXECUTORS: dict[str, Executor] = {
     DEFAULT: Ledger(),
 }
+
+
+def find(name: str) -> Executor:
+    """A built-in executor, or one of AGENT_MODULES. A worker without it leaves the effect for later."""
+    executor: Executor | None = EXECUTORS.get(name) or load().executors.get(name)
+    if executor is None:
+        raise EffectUnavailable(
+            f"this worker knows no executor {name!r}; it is in none of its AGENT_MODULES"
+        )
+    return executor
+
+
+def is_repeatable(executor: Executor) -> bool:
+    return bool(getattr(executor, "repeatable", True))

@@ -28,10 +28,11 @@ from orchestrator.core.errors import (
     CountersignError,
     EffectError,
     EffectInterrupted,
+    EffectLeftOpen,
     OutputInvalid,
 )
 from orchestrator.effects import registry as executors
-from orchestrator.effects.base import EffectCall
+from orchestrator.effects.base import EffectCall, Executor
 from orchestrator.engine.advance import Ending, Step
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.inputs import ForAgent
@@ -134,22 +135,23 @@ def _check_output(given: ForAgent, call: AgentCall, answer: AgentAnswer) -> None
 
 def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | None:
     """Write down what is about to be called, call it, and say what came of it."""
-    problem = _mismatch(effect, claimed)
-    if problem is not None:
-        return _effect_failed(claimed, effect, problem)
+    # Still CALLING: an earlier call never came back, so from now on it may have happened.
+    effect.may_have_happened |= effect.status == Effect.Status.CALLING
+    try:
+        executor = _executor_for(effect, claimed)
+    except EffectError as error:
+        return _effect_failed(claimed, effect, error)
     started = ev.EffectStarted(
         proposal=effect.proposal_id,
         effect=effect.pk,
         digest=effect.payload_digest,
         executor=effect.executor,
     )
-    # Still CALLING: an earlier call never came back, so from now on it may have happened.
-    effect.may_have_happened |= effect.status == Effect.Status.CALLING
     if not record(Ending(claimed, "running", [Step(claimed.run, started)])):
         return None
     failpoint("intent-written")
     try:
-        receipt = _call(effect)
+        receipt = _call(executor, effect)
     except EffectError as error:
         return _effect_failed(claimed, effect, error)
     failpoint("effect-called-not-recorded")
@@ -157,20 +159,29 @@ def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | Non
     return Ending(claimed, "done", [Step(claimed.run, event, claimed.once)])
 
 
-def effect_overdue(claimed: Claimed, effect: Effect, timeout_s: float) -> Ending:
-    return _effect_failed(claimed, effect, EffectInterrupted(f"no answer within {timeout_s:g} s"))
-
-
-def _mismatch(effect: Effect, claimed: Claimed) -> EffectError | None:
+def _executor_for(effect: Effect, claimed: Claimed) -> Executor:
+    """Unless what is stored is not what was accepted, or calling again might do it twice."""
     stored = digest(effect.proposal.payload)
-    if stored == effect.payload_digest == claimed.payload["digest"]:
-        return None
-    return EffectError(
-        f"the stored payload is {stored}, what was accepted is {effect.payload_digest}"
-    )
+    if not stored == effect.payload_digest == claimed.payload["digest"]:
+        raise EffectError(
+            f"the stored payload is {stored}, what was accepted is {effect.payload_digest}"
+        )
+    executor = executors.find(effect.executor)
+    if effect.may_have_happened and not executors.is_repeatable(executor):
+        raise EffectLeftOpen("the worker that called the target stopped before its answer came")
+    return executor
 
 
-def _call(effect: Effect) -> dict[str, Any]:
+def effect_overdue(claimed: Claimed, effect: Effect, timeout_s: float) -> Ending:
+    error = _interrupted(executors.find(effect.executor), f"no answer within {timeout_s:g} s")
+    return _effect_failed(claimed, effect, error)
+
+
+def _interrupted(executor: Executor, reason: str) -> EffectInterrupted:
+    return (EffectInterrupted if executors.is_repeatable(executor) else EffectLeftOpen)(reason)
+
+
+def _call(executor: Executor, effect: Effect) -> dict[str, Any]:
     """What an executor did not foresee may have happened all the same."""
     call = EffectCall(
         key=effect.idempotency_key,
@@ -180,12 +191,12 @@ def _call(effect: Effect) -> dict[str, Any]:
         payload=effect.proposal.payload,
     )
     try:
-        receipt = executors.find(effect.executor).call(call)
+        receipt = executor.call(call)
     except EffectError:
         raise
     except Exception as error:
         logger.exception("executor %s failed on %s", effect.executor, effect.pk)
-        raise EffectInterrupted(f"{type(error).__name__}: {error}") from error
+        raise _interrupted(executor, f"{type(error).__name__}: {error}") from error
     if not storable(receipt):
         return {"target": effect.executor, "unreadable": repr(receipt)[:1_000].replace("\x00", "")}
     return receipt

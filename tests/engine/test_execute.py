@@ -226,3 +226,46 @@ def test_the_ledger_refuses_one_key_for_two_payloads(db: None) -> None:
     assert call("{}") == call("{}")
     with pytest.raises(EffectRefused, match="another payload"):
         call('{"a":1}')
+
+
+class Once(Target):
+    """A target without idempotency keys: each call does it again."""
+
+    repeatable = False
+
+
+@pytest.fixture
+def once() -> Iterator[Once]:
+    stand_in, own = Once(), registry.EXECUTORS[registry.DEFAULT]
+    registry.EXECUTORS[registry.DEFAULT] = stand_in
+    yield stand_in
+    registry.EXECUTORS[registry.DEFAULT] = own
+
+
+def test_a_target_that_cannot_repeat_is_never_called_twice(propose: Propose, once: Once) -> None:
+    propose()
+    once.failures = [TimeoutError("late")]
+    run(claimed())
+    assert Effect.objects.get().status == "unknown"
+    assert ReviewItem.objects.get().kind == "unknown_effect"
+    assert len(once.calls) == 1
+
+
+def test_nor_after_a_worker_died_in_the_call(propose: Propose, once: Once) -> None:
+    propose()
+    first = claimed()
+    once.failures = [SystemExit()]  # type: ignore[list-item]
+    with pytest.raises(SystemExit):
+        run(first)
+    Command.objects.update(status="pending", lease_until=None)
+    run(claimed())
+    assert (len(once.calls), Effect.objects.get().status) == (1, "unknown")
+
+
+def test_it_is_tried_again_while_nothing_reached_it(propose: Propose, once: Once) -> None:
+    propose()
+    once.failures = [EffectUnavailable("no answer")]
+    run(claimed())
+    Command.objects.update(not_before="2020-01-01T00:00:00Z")
+    run(claimed())
+    assert Effect.objects.get().status == "done"

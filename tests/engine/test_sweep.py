@@ -117,7 +117,7 @@ def test_given_up_in_the_middle_of_a_call_is_unknown_not_failed(
     cast: Cast,
 ) -> None:
     propose()
-    monkeypatch.setattr(perform, "_call", lambda effect: sys.exit("the worker dies here"))
+    monkeypatch.setattr(perform, "_call", lambda *_: sys.exit("the worker dies here"))
     for _ in range(settings.COMMAND_CRASHES_MAX):
         doomed = claim_one(worker="doomed")
         assert doomed is not None
