@@ -1,7 +1,7 @@
 """What to do next, in the imperative. A command is stored with the event that caused it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from orchestrator.core.codec import Json
@@ -114,5 +114,14 @@ class TellParent(Command):
 
 def to_json(command: Command) -> dict[str, Json]:
     """Without what is as it always is: a delay of 0, a first round."""
-    data = asdict(command)
-    return {name: value for name, value in data.items() if value not in (0, {}, False, "")}
+    return {
+        name: value
+        for name in _NAMES[type(command)]
+        if (value := getattr(command, name)) not in (0, {}, "")
+    }
+
+
+_NAMES = {
+    kind: tuple(found.name for found in fields(kind))
+    for kind in (RunEffect, RunAgent, Propose, AskPerson, StartChild, TellParent)
+}

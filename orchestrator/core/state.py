@@ -1,7 +1,8 @@
 """The canonical state of a run: what the fold of its events says, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from orchestrator.core.codec import Json
@@ -175,22 +176,23 @@ def _work_from_json(data: Mapping[str, Any]) -> WorkState:
 
 
 def _plain(value: Any, always: frozenset[str]) -> dict[str, Json]:
-    blank = _BLANK[type(value)]
-    data: dict[str, Json] = {}
-    for name, default in blank.items():
-        found = getattr(value, name)
-        if name in always or found != default:
-            data[name] = found
-    return data
+    """Its fields, but for those that say nothing. Every step does this for all that a run has."""
+    names, read, blanks = _SHAPES[type(value)]
+    return {
+        name: found
+        for name, found, blank in zip(names, read(value), blanks, strict=True)
+        if name in always or found != blank
+    }
 
 
-# Each field with the value at which it says nothing.
-_BLANK: dict[type, dict[str, Any]] = {
-    RunState: {found.name: getattr(RunState(), found.name) for found in fields(RunState)},
-    WorkState: {found.name: getattr(WorkState(), found.name) for found in fields(WorkState)},
-    Spent: {found.name: getattr(Spent(), found.name) for found in fields(Spent)},
-    ProposalState: {
-        found.name: getattr(ProposalState(action="", digest=""), found.name)
-        for found in fields(ProposalState)
-    },
+def _shape(blank: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    """The names of its fields, a way to read all of them at once, and what they are when they say nothing."""
+    names = tuple(found.name for found in fields(blank))
+    read = attrgetter(*names)
+    return names, read, read(blank)
+
+
+_SHAPES = {
+    type(blank): _shape(blank)
+    for blank in (RunState(), WorkState(), Spent(), ProposalState(action="", digest=""))
 }

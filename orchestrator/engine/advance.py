@@ -223,15 +223,15 @@ def _move(run: _Moving) -> store.Move:
 
 @dataclass(slots=True)
 class _Wanted:
-    """Commands about to be stored, with the runs they come from."""
+    """Commands about to be stored, each with its version and its payload."""
 
     rows: list[store.Wanted] = field(default_factory=list)
-    sources: list[tuple[_Moving, core_commands.Command]] = field(default_factory=list)
+    sources: list[tuple[int, dict[str, Json]]] = field(default_factory=list)
 
     def taken(self, ids: Sequence[int]) -> list[Claimed]:
         return [
-            Claimed(key, run.row.id, run.row.version, command.kind, _payload(command), 1, 1)
-            for key, row, (run, command) in zip(ids, self.rows, self.sources, strict=True)
+            Claimed(key, row.run, version, row.kind, payload, 1, 1)
+            for key, row, (version, payload) in zip(ids, self.rows, self.sources, strict=True)
             if row.taken
         ]
 
@@ -246,8 +246,9 @@ def _want(moved: Sequence[_Moving], taking: Taking | None) -> _Wanted:
                 taking and room > 0 and command.queue == taking.queue and not command.delay_ms
             )
             room -= taken
-            wanted.rows.append(_row(run, seq, command, taken))
-            wanted.sources.append((run, command))
+            payload = core_commands.to_json(command)
+            wanted.rows.append(_row(run.row.id, seq, command, payload, taken))
+            wanted.sources.append((run.row.version, payload))
     return wanted
 
 
@@ -264,18 +265,15 @@ def complete(claimed: Claimed, *events: core_events.Event) -> None:
         raise done.refused[claimed.lease]
 
 
-def _payload(command: core_commands.Command) -> dict[str, Json]:
-    return core_commands.to_json(command)
-
-
-def _row(run: _Moving, seq: int, command: core_commands.Command, taken: bool) -> store.Wanted:
-    payload = canonical(core_commands.to_json(command))
+def _row(
+    run: str, seq: int, command: core_commands.Command, payload: dict[str, Json], taken: bool
+) -> store.Wanted:
     return store.Wanted(
-        run.row.id,
+        run,
         seq,
         command.kind,
         command.queue,
-        payload,
+        canonical(payload),
         command.key,
         command.delay_ms,
         taken,

@@ -46,7 +46,7 @@ BEGIN
         seqs[i] := seq;
         befores[i] := head;
         head := encode(sha256(convert_to(
-            '["' || head || '","' || run || '",' || seq || ',"' || kinds[i] || '",'
+            '["' || head || '","' || run || '",' || seq || ',' || to_json(kinds[i])::text || ','
             || coalesce(to_json(keys[i])::text, 'null') || ',"' || stamp || '"]' || E'\\n' || payloads[i],
             'UTF8')), 'hex');
         hashes[i] := head;

@@ -55,7 +55,8 @@ REJECTED = ev.ProposalRejected(proposal="p1", item="i1", decision="d1", by="rita
 
 
 def after(*events: ev.Event) -> st_.RunState:
-    return controller.fold([STARTED, RECEIVED, *events])
+    told = (STARTED, RECEIVED, *events)
+    return controller.fold((event, st_.Moment(seq, 0)) for seq, event in enumerate(told, start=1))
 
 
 def status(*events: ev.Event) -> str:

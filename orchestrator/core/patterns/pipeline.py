@@ -17,7 +17,9 @@ def after_work(plan: Plan, state: RunState, name: str, moment: Moment, came: Jso
     status = state.works[name].status
     if status == "failed":
         return replace(state, status="failed")
-    return _go_on(plan, replace(state, error=None), name, moment, came)
+    # What an optional stage failed of is no error of the run.
+    fine = replace(state, error=None) if state.error is not None else state
+    return _go_on(plan, fine, name, moment, came)
 
 
 def _go_on(plan: Plan, state: RunState, done: str | None, moment: Moment, came: Json) -> RunState:

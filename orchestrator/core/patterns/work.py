@@ -12,7 +12,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import IllegalTransition
 from orchestrator.core.plan import Plan, Work
-from orchestrator.core.state import Moment, Part, RunState, WorkState
+from orchestrator.core.state import Moment, Part, RunState, Spent, WorkState
 
 OVER = frozenset({"done", "skipped", "failed"})
 FAILING = frozenset({"skipped", "failed"})
@@ -30,22 +30,30 @@ AFTER_PROPOSAL = {
 def start(plan: Plan, state: RunState, name: str, moment: Moment, came: Json) -> RunState:
     """`came` is the output that led here; a fan-out counts its elements."""
     work = plan.works[name]
-    begun = WorkState(visit=moment.seq, inputs=_inputs(state, work))
-    if work.kind == "agent":
-        begun = _first_parts(begun, work, came)
-    begun = replace(begun, calls=len(begun.parts))
-    if begun.status in FAILING:
+    status, parts = _first_parts(work, came)
+    error = state.error
+    if status in FAILING:
         reason = f"{work.for_each or '/'} is not a list of at most {work.at_most} elements"
-        state = replace(state, error=_error(work, "no-list", reason))
-    if work.due_s:
-        due = moment.at_ms + work.due_s * 1000
-        state = replace(state, timers={**state.timers, _timer(name): due})
-    spent = replace(
-        state.spent,
-        steps=state.spent.steps + 1,
-        agent_calls=state.spent.agent_calls + len(begun.parts),
+        error = _error(work, "no-list", reason)
+    begun = WorkState(
+        status=status,
+        visit=moment.seq,
+        parts=parts,
+        fanned=work.for_each is not None,
+        inputs=_inputs(state, work),
+        calls=len(parts),
     )
-    return replace(state, position=name, spent=spent).with_work(name, begun)
+    spent = Spent(
+        steps=state.spent.steps + 1,
+        agent_calls=state.spent.agent_calls + len(parts),
+        tokens=state.spent.tokens,
+        money_micros=state.spent.money_micros,
+    )
+    timers = state.timers
+    if work.due_s:
+        timers = {**timers, _timer(name): moment.at_ms + work.due_s * 1000}
+    works = {**state.works, name: begun}
+    return replace(state, position=name, spent=spent, timers=timers, works=works, error=error)
 
 
 def move(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> tuple[RunState, str]:
@@ -127,18 +135,15 @@ def _inputs(state: RunState, work: Work) -> dict[str, Json]:
     return {name: state.works[name].output for name in work.needs if name in state.works}
 
 
-def _first_parts(begun: WorkState, work: Work, came: Json) -> WorkState:
+def _first_parts(work: Work, came: Json) -> tuple[str, tuple[Part, ...]]:
+    if work.kind != "agent":
+        return "running", ()
     if work.for_each is None:
-        return replace(begun, parts=(Part(),))
+        return "running", (Part(),)
     items = find(came, work.for_each)
-    if not isinstance(items, list) or len(items) > work.at_most:
-        return _fail(work, replace(begun, fanned=True))
-    return replace(
-        begun,
-        fanned=True,
-        parts=tuple(Part() for _ in items),
-        status="running" if items else "done",
-    )
+    if not isinstance(items, list | tuple) or len(items) > work.at_most:
+        return _failing(work), ()
+    return "running" if items else "done", tuple(Part() for _ in items)
 
 
 def find(value: Json, pointer: str) -> Json:
@@ -298,7 +303,11 @@ def _with_part(parts: tuple[Part, ...], index: int, part: Part) -> tuple[Part, .
 
 
 def _fail(work: Work, known: WorkState) -> WorkState:
-    return replace(known, status="skipped" if work.optional else "failed")
+    return replace(known, status=_failing(work))
+
+
+def _failing(work: Work) -> str:
+    return "skipped" if work.optional else "failed"
 
 
 def _spend(state: RunState, event: Any) -> RunState:

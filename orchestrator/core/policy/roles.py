@@ -5,11 +5,21 @@ ADMIN = "admin"
 MANAGER = "manager"
 
 CAPABILITIES: dict[str, frozenset[str]] = {
-    REVIEWER: frozenset({"queue.view", "queue.decide", "proposals.view"}),
+    REVIEWER: frozenset({"queue.view", "queue.decide", "proposals.view", "runs.view"}),
     ADMIN: frozenset(
-        {"queue.view", "queue.decide", "proposals.view", "audit.view", "rules.edit", "tokens.issue"}
+        {
+            "queue.view",
+            "queue.decide",
+            "proposals.view",
+            "runs.view",
+            "runs.cancel",
+            "audit.view",
+            "rules.edit",
+            "workflows.edit",
+            "tokens.issue",
+        }
     ),
-    MANAGER: frozenset({"queue.view", "proposals.view", "audit.view"}),
+    MANAGER: frozenset({"queue.view", "proposals.view", "runs.view", "audit.view"}),
 }
 ROLES = tuple(CAPABILITIES)
 

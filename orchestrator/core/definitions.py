@@ -1,0 +1,102 @@
+"""Workflow definitions: what is wrong with one, what it leaves unsaid, and what it says of each work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.core.codec import Json, canonical
+from orchestrator.core.definition_checks import check_meaning
+from orchestrator.core.definition_schema import DEFAULTS, definition_schema
+from orchestrator.core.errors import Problem
+from orchestrator.core.schemas import check
+
+type Definition = Mapping[str, Any]
+
+# Nobody writes this one: it carries proposals from outside, and nothing is planned.
+DIRECT = canonical({"pattern": "direct"})
+
+
+def problems(
+    raw: Json,
+    *,
+    agents: Mapping[str, dict[str, Any]],
+    limits: Mapping[str, int],
+    slug: str = "",
+) -> list[Problem]:
+    """Everything that would keep a run of it from working, as far as that can be known now."""
+    found = [*check(definition_schema(agents, limits), raw), *check_meaning(raw, slug)]
+    return sorted(set(found), key=_place)
+
+
+def complete(raw: Definition, limits: Mapping[str, int]) -> dict[str, Any]:
+    """The definition with everything said that was left to its default. It has no problems."""
+    whole = {"title": "", **raw, "budget": {**limits, **raw.get("budget", {})}}
+    if raw["pattern"] == "machine":
+        return {**whole, "states": {k: _complete_state(v) for k, v in raw["states"].items()}}
+    names = [stage["name"] for stage in raw["stages"]]
+    stages = [
+        {"needs": names[max(0, place - 1) : place], **_complete_work(stage)}
+        for place, stage in enumerate(raw["stages"])
+    ]
+    return {**whole, "stages": stages}
+
+
+def output_schema(definition: Definition, work: str) -> dict[str, Json] | None:
+    """What an agent's answer must look like; None when it may say anything."""
+    found: dict[str, Json] | None = _work(definition, work).get("output")
+    return found
+
+
+def agent_config(definition: Definition, work: str) -> dict[str, Json]:
+    found: dict[str, Json] = _work(definition, work)["agent"]
+    return found
+
+
+def timeout_s(definition: Definition, work: str) -> int:
+    return int(_work(definition, work)["timeout_seconds"])
+
+
+def question(definition: Definition, work: str) -> str:
+    return str(_work(definition, work)["approval"]["question"])
+
+
+def intent_schema(definition: Definition) -> dict[str, Json] | None:
+    """What a run may be asked for; None when that may be anything."""
+    return definition.get("intent")
+
+
+def _place(problem: Problem) -> list[tuple[int, str]]:
+    """The tenth stage comes after the second."""
+    parts = problem.pointer.split("/")
+    return [(int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def _work(definition: Definition, name: str) -> Definition:
+    """Raises KeyError for a work that the definition does not have."""
+    if "states" in definition:
+        found: Definition = definition["states"][name]["run"]
+        return found
+    for stage in definition["stages"]:
+        if stage["name"] == name:
+            return stage  # type: ignore[no-any-return]
+    raise KeyError(name)
+
+
+def _complete_state(state: Definition) -> dict[str, Any]:
+    return {**state, "run": _complete_work(state["run"])} if "run" in state else dict(state)
+
+
+def _complete_work(work: Definition) -> dict[str, Any]:
+    whole = {"optional": False, **work}
+    if "approval" in work:
+        return {**whole, "approval": {**_defaults("approvals", "due_seconds"), **work["approval"]}}
+    if "signal" in work:
+        return {**whole, "signal": {**_defaults("due_seconds"), **work["signal"]}}
+    if "workflow" in work:
+        return whole
+    fan_out = _defaults("at_most") if "for_each" in work else {}
+    calls = _defaults("attempts", "timeout_seconds")
+    return {"proposes": False, **calls, **fan_out, **whole}
+
+
+def _defaults(*names: str) -> dict[str, int]:
+    return {name: DEFAULTS[name] for name in names}

@@ -1,0 +1,244 @@
+"""Runs told event by event, as the engine would tell them: each event has its number and its time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from orchestrator.core import commands as cm
+from orchestrator.core import controller
+from orchestrator.core import events as ev
+from orchestrator.core.codec import Json, canonical
+from orchestrator.core.errors import IllegalTransition
+from orchestrator.core.plan import read_plan
+from orchestrator.core.replay import History, stored_form
+from orchestrator.core.state import Moment, RunState, WorkState, to_json
+
+DIGEST = "sha256:" + "ab" * 32
+BEGAN_MS = 1_790_000_000_000
+BUDGET: dict[str, Json] = {
+    "steps": 100,
+    "depth": 5,
+    "agent_calls": 50,
+    "tokens": 100_000,
+    "money_micros": 1_000_000,
+    "wall_s": 86_400,
+    "repeats": 3,
+}
+
+
+def agent(name: str = "", **changes: Any) -> dict[str, Any]:
+    """A stage, or without a name what a machine's state runs."""
+    config = {"kind": "scripted", "output": {"from": name}}
+    stage = {"agent": config, "timeout_seconds": 60, "attempts": 3, **changes}
+    return _named(name, stage)
+
+
+def approval(name: str = "", approvals: int = 1, due_s: int = 3_600, **changes: Any) -> Any:
+    asked = {"question": "Shall we?", "approvals": approvals, "due_seconds": due_s}
+    return _named(name, {"approval": asked, **changes})
+
+
+def signal(name: str = "", signal: str = "paid", due_s: int = 3_600, **changes: Any) -> Any:
+    return _named(name, {"signal": {"name": signal, "due_seconds": due_s}, **changes})
+
+
+def child(name: str = "", workflow: str = "other", **changes: Any) -> Any:
+    return _named(name, {"workflow": workflow, **changes})
+
+
+def _named(name: str, stage: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "optional": False, **stage} if name else stage
+
+
+def pipeline(*stages: Any, **budget: int) -> dict[str, Any]:
+    return {
+        "pattern": "pipeline",
+        "title": "A pipeline",
+        "stages": list(stages),
+        "budget": BUDGET | budget,
+    }
+
+
+def machine(states: Mapping[str, Any], initial: str = "", **budget: int) -> dict[str, Any]:
+    return {
+        "pattern": "machine",
+        "title": "A machine",
+        "initial": initial or next(iter(states)),
+        "states": dict(states),
+        "budget": BUDGET | budget,
+    }
+
+
+class Story:
+    def __init__(self, definition: Any, intent: Json = None, **started: Any) -> None:
+        self.definition = definition
+        self.plan = read_plan(definition)
+        self.state = RunState()
+        self.events: list[ev.Event] = []
+        self.times: list[int] = []
+        self.commands: dict[int, list[cm.Command]] = {}
+        self.now_ms = BEGAN_MS
+        values = {"workflow": "main", "version": 1, "definition": "sha256:00"} | started
+        self.first = self.tell(
+            ev.RunStarted(pattern=self.plan.pattern, intent=intent, by="ada", **values)
+        )
+
+    @property
+    def seq(self) -> int:
+        return len(self.events)
+
+    @property
+    def error(self) -> Mapping[str, Any]:
+        assert self.state.error is not None
+        return self.state.error
+
+    def work(self, name: str) -> WorkState:
+        return self.state.works[name]
+
+    def tell(self, event: ev.Event, *, after_s: float = 1) -> list[cm.Command]:
+        """What the event asks for. A refused one leaves no trace."""
+        at_ms = self.now_ms + int(after_s * 1000)
+        moment = Moment(self.seq + 1, at_ms)
+        self.state, commands = controller.step(self.state, event, plan=self.plan, moment=moment)
+        self.now_ms = at_ms
+        self.events.append(event)
+        self.times.append(at_ms)
+        if commands:
+            self.commands[self.seq] = commands
+        return commands
+
+    def refuses(self, event: ev.Event, match: str = ".", *, after_s: float = 1) -> None:
+        before = canonical(to_json(self.state))
+        with pytest.raises(IllegalTransition, match=match):
+            self.tell(event, after_s=after_s)
+        assert canonical(to_json(self.state)) == before
+
+    def finish(self, work: str, output: Json = None, **values: Any) -> list[cm.Command]:
+        return self.tell(finished(work, output, **values))
+
+    def fail(self, work: str, *, retryable: bool = True, **values: Any) -> list[cm.Command]:
+        return self.tell(failed(work, retryable=retryable, **values))
+
+    def time_passes(self, seconds: float) -> list[cm.Command]:
+        return self.tell(ev.TimeReached(), after_s=seconds)
+
+    def propose(self, work: str, disposition: str = "accept", proposal: str = "p1") -> Any:
+        self.tell(received(work, proposal))
+        return self.tell(disposed(disposition, proposal))
+
+    def execute(self, proposal: str = "p1") -> list[cm.Command]:
+        self.tell(effect_started(proposal))
+        return self.tell(
+            ev.EffectSucceeded(proposal=proposal, effect=f"e-{proposal}", receipt={"entry": 1})
+        )
+
+    def history(self, name: str) -> History:
+        return History(
+            run=name,
+            events=tuple(self.events),
+            commands={
+                seq: tuple(stored_form(command) for command in said)
+                for seq, said in self.commands.items()
+            },
+            state=canonical(to_json(self.state)),
+            times=tuple(self.times),
+            definition=canonical(self.definition),
+        )
+
+
+def finished(work: str, output: Json = None, *, attempt: int = 1, **values: Any) -> ev.Event:
+    return ev.WorkFinished(work=work, attempt=attempt, output=output, **values)
+
+
+def failed(work: str, *, attempt: int = 1, retryable: bool = True, **values: Any) -> ev.Event:
+    error: dict[str, Json] = {
+        "code": "agent-unavailable",
+        "who": work,
+        "where": "host:1",
+        "reason": "no line",
+        "retryable": retryable,
+    }
+    return ev.WorkFailed(work=work, attempt=attempt, error=error, **values)
+
+
+def asked(work: str, item: str = "i1") -> ev.Event:
+    return ev.PersonAsked(work=work, item=item)
+
+
+def answered(work: str, verdict: str = "approve", *, item: str = "i1", by: str = "rita") -> Any:
+    return ev.PersonAnswered(
+        work=work, item=item, decision=f"d-{by}", by=by, verdict=verdict, note="looked at it"
+    )
+
+
+def heard(name: str = "paid", data: Json = None) -> ev.Event:
+    return ev.SignalReceived(name=name, by="shop", data=data)
+
+
+def received(work: str, proposal: str = "p1") -> ev.Event:
+    return ev.ProposalReceived(
+        proposal=proposal,
+        action="refund.create",
+        digest=DIGEST,
+        agent="a",
+        agent_version="1",
+        model="m",
+        work=work,
+    )
+
+
+def disposed(disposition: str, proposal: str = "p1", approvals_needed: int = 1) -> ev.Event:
+    reviewed = disposition in {"escalate", "hold"}
+    return ev.ProposalDisposed(
+        proposal=proposal,
+        disposition=disposition,
+        score=0.5,
+        policy_version=1,
+        rules=({"rule": "r", "version": 1, "result": "pass"},),
+        approvals_needed=approvals_needed if reviewed else 0,
+        item=f"i-{proposal}" if reviewed else None,
+        effect=f"e-{proposal}" if disposition == "accept" else None,
+    )
+
+
+def approved(proposal: str = "p1", by: str = "rita") -> ev.Event:
+    return ev.ProposalApproved(
+        proposal=proposal,
+        item=f"i-{proposal}",
+        decision=f"d-{by}",
+        by=by,
+        digest=DIGEST,
+        effect=f"e-{proposal}",
+    )
+
+
+def rejected(proposal: str = "p1") -> ev.Event:
+    return ev.ProposalRejected(
+        proposal=proposal, item=f"i-{proposal}", decision="d-rita", by="rita", reason="other"
+    )
+
+
+def effect_started(proposal: str = "p1") -> ev.Event:
+    return ev.EffectStarted(
+        proposal=proposal, effect=f"e-{proposal}", digest=DIGEST, executor="ledger"
+    )
+
+
+def effect_failed(proposal: str = "p1") -> ev.Event:
+    return ev.EffectFailed(proposal=proposal, effect=f"e-{proposal}", error={"code": "refused"})
+
+
+def effect_lost(proposal: str = "p1") -> ev.Event:
+    return ev.EffectLost(proposal=proposal, effect=f"e-{proposal}", error={"code": "no-answer"})
+
+
+def settled(verdict: str, proposal: str = "p1") -> ev.Event:
+    return ev.EffectSettled(
+        proposal=proposal,
+        effect=f"e-{proposal}",
+        item="i-lost",
+        decision="d-lost",
+        by="rita",
+        verdict=verdict,
+    )

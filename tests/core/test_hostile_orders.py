@@ -1,0 +1,327 @@
+"""Any plan, any order of events: true ones, late ones, doubled ones, and ones that nobody should send."""
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orchestrator.core import commands as cm
+from orchestrator.core import controller
+from orchestrator.core import events as ev
+from orchestrator.core.codec import canonical, read
+from orchestrator.core.errors import IllegalTransition
+from orchestrator.core.plan import DIRECT, Plan, read_plan
+from orchestrator.core.replay import stored_form
+from orchestrator.core.state import Moment, RunState, from_json, to_json
+from tests.core.plans import MACHINES, NAMES, PIPELINES, SIGNALS
+from tests.core.stories import BEGAN_MS, DIGEST
+
+PEOPLE = st.sampled_from(["rita", "rolf"])
+OUTPUTS = st.sampled_from([None, 1, {"items": [1, 2]}, {"items": []}, [], [1, 2, 3, 4], "text"])
+NEAR = st.sampled_from([0, 0, 0, 0, 1, -1])
+COSTS = st.sampled_from([0, 0, 1, 5])
+DISPOSITIONS = st.sampled_from(["accept", "hold", "escalate", "revise", "block"])
+VERDICTS = st.sampled_from(["approve", "approve", "reject"])
+AFTER_THE_END = (cm.RunEffect, cm.TellParent)
+
+
+class HostileOrders(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan: Plan = DIRECT
+        self.state = RunState()
+        self.log: list[tuple[ev.Event, Moment]] = []
+        self.asked: list[cm.Command] = []
+        self.now_ms = BEGAN_MS
+        self.proposals = 0
+        self.approvals: dict[str, set[str]] = {}
+        # What may run: the effects that were accepted, and how often.
+        self.released: Counter[tuple[str, str]] = Counter()
+
+    def tell(self, event: ev.Event) -> bool:
+        """Whether it was taken. Said twice, and to a state that was stored and read, it is the same."""
+        before = canonical(to_json(self.state))
+        moment = Moment(len(self.log) + 1, self.now_ms)
+        stored = _from_text(before)
+        try:
+            after, commands = controller.step(self.state, event, plan=self.plan, moment=moment)
+        except IllegalTransition:
+            assert canonical(to_json(self.state)) == before
+            _refuses(self.plan, stored, event, moment)
+            return False
+        assert canonical(to_json(self.state)) == before
+        for state in (self.state, stored):
+            again, commands_again = controller.step(state, event, plan=self.plan, moment=moment)
+            assert again == after
+            assert [*map(stored_form, commands_again)] == [*map(stored_form, commands)]
+        self._check(event, after, commands)
+        self.state = after
+        self.log.append((event, moment))
+        self.asked += commands
+        return True
+
+    def _check(self, event: ev.Event, after: RunState, commands: list[cm.Command]) -> None:
+        if self.plan.pattern != "direct" and self.state.has_ended:
+            assert after.status == self.state.status
+        if self.plan.pattern != "direct" and after.has_ended:
+            assert all(isinstance(command, AFTER_THE_END) for command in commands)
+            assert after.wakes_at_ms is None
+        self._note_acceptance(event)
+        for command in commands:
+            if isinstance(command, cm.RunEffect):
+                assert command.digest == self.state.proposals[command.proposal].digest
+                self.released[command.effect, command.digest] -= 1
+                assert self.released[command.effect, command.digest] >= 0, "nobody accepted it"
+
+    def _note_acceptance(self, event: ev.Event) -> None:
+        if isinstance(event, ev.ProposalDisposed) and event.disposition == "accept":
+            self.released[event.effect or "", self.state.proposals[event.proposal].digest] += 1
+        elif isinstance(event, ev.ApprovalGiven):
+            self.approvals.setdefault(event.proposal, set()).add(event.by)
+        elif isinstance(event, ev.ProposalApproved):
+            people = self.approvals.setdefault(event.proposal, set()) | {event.by}
+            assert len(people) >= self.state.proposals[event.proposal].approvals_needed
+            self.released[event.effect, event.digest] += 1
+        elif isinstance(event, ev.EffectSettled) and event.verdict == "retry":
+            self.released[event.effect, self.state.proposals[event.proposal].digest] += 1
+
+    # Starting ------------------------------------------------------------------------------
+
+    @initialize(
+        definition=st.one_of(PIPELINES, MACHINES, MACHINES, st.just({"pattern": "direct"})),
+        intent=OUTPUTS,
+        parent=st.sampled_from(["", "run_1"]),
+        lineage=st.sampled_from([(), (), ("top",), ("main",)]),
+    )
+    def start(self, definition: Any, intent: Any, parent: str, lineage: tuple[str, ...]) -> None:
+        self.plan = read_plan(definition)
+        values = {"workflow": "main", "version": 1, "intent": intent, "lineage": lineage}
+        if self.plan.pattern != "direct" and parent:
+            values |= {"parent": parent, "parent_work": "sub"}
+        self.tell(ev.RunStarted(pattern=self.plan.pattern, **values))
+
+    # What an honest engine would say -------------------------------------------------------
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), output=OUTPUTS, off=NEAR, cost=COSTS, fails=st.booleans())
+    def follow(self, data: st.DataObject, output: Any, off: int, cost: int, fails: bool) -> None:
+        """Do what was asked for, some time: the newest mostly, sometimes again, sometimes wrongly."""
+        place = data.draw(st.integers(0, min(3, len(self.asked) - 1)))
+        command = self.asked[-1 - place]
+        if isinstance(command, cm.RunAgent):
+            self._answer(command, output, off, cost, fails)
+        elif isinstance(command, cm.Propose):
+            self._propose(command.work, data.draw(DISPOSITIONS), data.draw(st.integers(1, 2)))
+        elif isinstance(command, cm.AskPerson):
+            self.tell(ev.PersonAsked(work=command.work, item=f"i{command.visit}"))
+        elif isinstance(command, cm.StartChild):
+            self.tell(ev.ChildStarted(work=command.work, run=f"run-{command.visit}"))
+        elif isinstance(command, cm.RunEffect):
+            self._execute(command, fails, data.draw(st.booleans()))
+
+    def _answer(self, command: cm.RunAgent, output: Any, off: int, cost: int, fails: bool) -> None:
+        common = {
+            "work": command.work,
+            "attempt": command.attempt + off,
+            "index": command.index,
+            "tokens_out": cost,
+            "money_micros": cost,
+        }
+        if fails:
+            error: dict[str, Any] = {"code": "x", "reason": "no line", "retryable": cost != 5}
+            self.tell(ev.WorkFailed(error=error, **common))
+        else:
+            self.tell(ev.WorkFinished(output=output, **common))
+
+    def _propose(self, work: str, disposition: str, needed: int) -> None:
+        self.proposals += 1
+        proposal = f"p{self.proposals}"
+        received = ev.ProposalReceived(
+            proposal=proposal,
+            action="refund.create",
+            digest=f"{DIGEST}{proposal}",
+            agent="a",
+            agent_version="1",
+            model="m",
+            work=work,
+        )
+        if self.tell(received):
+            self._dispose(proposal, disposition, needed)
+
+    def _dispose(self, proposal: str, disposition: str, needed: int) -> None:
+        reviewed = disposition in {"hold", "escalate"}
+        self.tell(
+            ev.ProposalDisposed(
+                proposal=proposal,
+                disposition=disposition,
+                score=None,
+                policy_version=1,
+                rules=(),
+                approvals_needed=needed if reviewed else 0,
+                item=f"i-{proposal}" if reviewed else None,
+                effect=f"e-{proposal}" if disposition == "accept" else None,
+            )
+        )
+
+    def _execute(self, command: cm.RunEffect, fails: bool, is_lost: bool) -> None:
+        common = {"proposal": command.proposal, "effect": command.effect}
+        self.tell(ev.EffectStarted(digest=command.digest, executor="ledger", **common))
+        if is_lost:
+            self.tell(ev.EffectLost(error={"code": "x"}, **common))
+        elif fails:
+            self.tell(ev.EffectFailed(error={"code": "x"}, **common))
+        else:
+            self.tell(ev.EffectSucceeded(receipt={"entry": 1}, **common))
+
+    # What people, clocks and other runs say ------------------------------------------------
+
+    @precondition(lambda self: any(work.item for work in self.state.works.values()))
+    @rule(data=st.data(), by=PEOPLE, verdict=VERDICTS)
+    def answer_a_question(self, data: st.DataObject, by: str, verdict: str) -> None:
+        asking = [(name, work.item) for name, work in self.state.works.items() if work.item]
+        work, item = data.draw(st.sampled_from(asking))
+        self.tell(
+            ev.PersonAnswered(work=work, item=item, decision=f"d-{by}", by=by, verdict=verdict)
+        )
+
+    @precondition(lambda self: self.state.proposals)
+    @rule(data=st.data(), by=PEOPLE, verdict=VERDICTS, honest=st.booleans(), whole=st.booleans())
+    def decide_a_proposal(
+        self, data: st.DataObject, by: str, verdict: str, honest: bool, whole: bool
+    ) -> None:
+        proposal = data.draw(st.sampled_from(sorted(self.state.proposals)))
+        common = {"proposal": proposal, "item": f"i-{proposal}", "decision": "d", "by": by}
+        digest = f"{DIGEST}{proposal}" if honest else DIGEST
+        if verdict == "reject":
+            self.tell(ev.ProposalRejected(reason="other", **common))
+        elif whole:
+            self.tell(ev.ProposalApproved(digest=digest, effect=f"e-{proposal}", **common))
+        else:
+            self.tell(ev.ApprovalGiven(digest=digest, **common))
+
+    @precondition(lambda self: self.state.proposals)
+    @rule(data=st.data(), verdict=st.sampled_from(["happened", "not_happened", "retry"]))
+    def settle_an_effect(self, data: st.DataObject, verdict: str) -> None:
+        proposal = data.draw(st.sampled_from(sorted(self.state.proposals)))
+        common = {"item": "i-lost", "decision": "d", "by": "rita"}
+        self.tell(
+            ev.EffectSettled(proposal=proposal, effect=f"e-{proposal}", verdict=verdict, **common)
+        )
+
+    @rule(name=st.sampled_from([*SIGNALS, "done", "", "else"]), data=OUTPUTS)
+    def signal(self, name: str, data: Any) -> None:
+        self.tell(ev.SignalReceived(name=name, by="shop", data=data))
+
+    @rule(seconds=st.integers(0, 40))
+    def time_passes(self, seconds: int) -> None:
+        self.now_ms += seconds * 1000
+        self.tell(ev.TimeReached())
+
+    @precondition(lambda self: any(work.child for work in self.state.works.values()))
+    @rule(data=st.data(), status=st.sampled_from(["completed", "failed", "cancelled"]))
+    def end_a_child(self, data: st.DataObject, status: str) -> None:
+        started = [(name, work.child) for name, work in self.state.works.items() if work.child]
+        work, run = data.draw(st.sampled_from(started))
+        self.tell(ev.ChildEnded(work=work, run=run, status=status, output={"items": [1]}))
+
+    @precondition(lambda self: len(self.log) > 8)
+    @rule()
+    def cancel(self) -> None:
+        self.tell(ev.RunCancelled(by="ada", reason="a mistake"))
+
+    # What nobody should say ----------------------------------------------------------------
+
+    @precondition(lambda self: self.log)
+    @rule(data=st.data())
+    def say_it_again(self, data: st.DataObject) -> None:
+        self.tell(data.draw(st.sampled_from([event for event, _ in self.log])))
+
+    @rule(
+        work=st.sampled_from([*NAMES, "nobody", ""]),
+        index=st.integers(-2, 4),
+        off=st.integers(0, 4),
+    )
+    def answer_out_of_nowhere(self, work: str, index: int, off: int) -> None:
+        self.tell(ev.WorkFinished(work=work, attempt=off, index=index, output=1))
+        error: dict[str, Any] = {"code": "x", "reason": "no line", "retryable": True}
+        self.tell(ev.WorkFailed(work=work, attempt=off, index=index, error=error))
+
+    @rule(work=st.sampled_from([*NAMES, "nobody"]), by=PEOPLE)
+    def decide_out_of_nowhere(self, work: str, by: str) -> None:
+        answer = {"decision": "d", "by": by, "verdict": "approve"}
+        self.tell(ev.PersonAnswered(work=work, item="", **answer))
+        self.tell(ev.PersonAnswered(work=work, item="i-else", **answer))
+        self.tell(ev.ChildEnded(work=work, run="", status="completed"))
+
+    @rule(work=st.sampled_from(["", *NAMES]), disposition=DISPOSITIONS, needed=st.integers(0, 3))
+    def propose_out_of_nowhere(self, work: str, disposition: str, needed: int) -> None:
+        self._propose(work, disposition, needed)
+
+    @precondition(lambda self: self.state.proposals)
+    @rule(data=st.data(), disposition=DISPOSITIONS, honest=st.booleans())
+    def run_out_of_nowhere(self, data: st.DataObject, disposition: str, honest: bool) -> None:
+        """A worker gone mad: calls what nobody released, and says what it likes of it."""
+        proposal = data.draw(st.sampled_from(sorted(self.state.proposals)))
+        common = {"proposal": proposal, "effect": f"e-{proposal}" if honest else "e-else"}
+        self._dispose(proposal, disposition, 1)
+        self.tell(ev.EffectStarted(digest=DIGEST, executor="ledger", **common))
+        self.tell(ev.EffectSucceeded(receipt={}, **common))
+        self.tell(ev.ProposalExpired(proposal=proposal))
+
+    # What holds all the time ---------------------------------------------------------------
+
+    @invariant()
+    def the_state_survives_storing(self) -> None:
+        assert from_json(to_json(self.state)) == self.state
+        assert _from_text(canonical(to_json(self.state))) == self.state
+
+    @invariant()
+    def nothing_is_asked_for_twice(self) -> None:
+        keys = [command.key for command in self.asked]
+        assert len(keys) == len(set(keys)), keys
+
+    @invariant()
+    def budgets_are_kept(self) -> None:
+        budget, calls = self.plan.budget, sum(isinstance(c, cm.RunAgent) for c in self.asked)
+        assert not budget.agent_calls or calls <= budget.agent_calls
+        assert calls <= self.state.spent.agent_calls
+        if not self.state.has_ended:
+            for name in ("steps", "agent_calls", "tokens", "money_micros"):
+                limit = getattr(budget, name)
+                assert not limit or getattr(self.state.spent, name) <= limit
+
+    @invariant()
+    def it_is_clear_why_a_run_failed(self) -> None:
+        if self.state.status == "cancelled":
+            assert self.state.error
+        if self.state.status == "completed":
+            assert self.state.error is None
+
+    @invariant()
+    def nothing_runs_that_was_not_released(self) -> None:
+        run = {command.effect for command in self.asked if isinstance(command, cm.RunEffect)}
+        for proposal in self.state.proposals.values():
+            if proposal.status in {"executing", "executed", "unknown"}:
+                assert proposal.effect in run
+
+    def teardown(self) -> None:
+        assert controller.fold(self.log, self.plan) == self.state
+
+
+def _refuses(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> None:
+    try:
+        controller.step(state, event, plan=plan, moment=moment)
+    except IllegalTransition:
+        return
+    raise AssertionError("what was stored and read again takes an event that was refused")
+
+
+def _from_text(text: str) -> RunState:
+    data: Any = read(text)
+    return from_json(data)
+
+
+TestHostileOrders = HostileOrders.TestCase
+TestHostileOrders.settings = settings(max_examples=1000, stateful_step_count=40)

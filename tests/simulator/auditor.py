@@ -1,0 +1,174 @@
+"""What must hold after every commit, whatever happened; and what must hold in the end."""
+
+from collections import Counter
+from typing import Any
+
+from orchestrator.core import controller
+from orchestrator.core import events as ev
+from orchestrator.core.codec import canonical, read
+from orchestrator.core.replay import History, first_divergence, form_of
+from orchestrator.core.state import Moment, RunState, to_json
+from tests.simulator.tables import Committed, EffectRow, RunRow, Tables
+from tests.simulator.target import Target
+
+FINAL = frozenset({"done", "failed", "cancelled"})
+
+
+class ViolationError(AssertionError):
+    """A promise was broken."""
+
+
+class Auditor:
+    """Reads the log as a stranger would, and keeps its own account of what it means."""
+
+    def __init__(self, tables: Tables, target: Target) -> None:
+        self.tables = tables
+        self.target = target
+        # Requests that were answered, and the run that the answer named.
+        self.acknowledged: dict[str, str] = {}
+        self.news: list[str] = []
+        # How often each kind of event and each fate of a command was seen.
+        self.seen: Counter[str] = Counter()
+        self._states: dict[str, RunState] = {}
+        self._ended: Counter[int] = Counter()
+        self._closed: Counter[tuple[str, str]] = Counter()
+        # Effects that somebody or the policy accepted, with the digest that was accepted.
+        self._accepted: dict[str, str] = {}
+        self._started: set[str] = set()
+        # A person's word on what became of it; from then on it is the person who answers for it.
+        self._settled: set[str] = set()
+
+    # After every commit --------------------------------------------------------------------
+
+    def audit(self, changed: Committed) -> None:
+        for command in changed.ended:
+            self._audit_command(command)
+        for run, before in changed.runs.items():
+            self._audit_run(self.tables.runs[run], before)
+
+    def _audit_command(self, command: int) -> None:
+        row = self.tables.commands[command]
+        if row.ended_by is None:
+            return
+        _hold(row.ended_by == row.token, f"command {row.id} was ended under an old token")
+        self._ended[row.id] += row.status in {"done", "failed"}
+        _hold(self._ended[row.id] <= 1, f"command {row.id} was completed twice")
+
+    def _audit_run(self, row: RunRow, before: int) -> None:
+        state = self._states.get(row.id, RunState())
+        for seq in range(before + 1, row.seq + 1):
+            line = self.tables.events.get((row.id, seq))
+            _hold(line is not None, f"{row.id} has no event {seq}")
+            assert line is not None
+            data: Any = read(line.payload)
+            event = ev.from_json(line.kind, data)
+            self._audit_event(row, state, event, line.key)
+            self.seen[line.kind] += 1
+            self.news.append(f"{row.id} {seq}: {line.kind} {line.payload[:150]}")
+            state = controller.evolve(row.workflow.plan, state, event, Moment(seq, line.at_ms))
+        self._states[row.id] = state
+        folded = canonical(to_json(state))
+        _hold(folded == row.state, f"{row.id} is {row.state}, its log says {folded}")
+        _hold(row.status == state.status, f"the status of {row.id} is not its state's")
+
+    def _audit_event(self, run: RunRow, state: RunState, event: ev.Event, key: str | None) -> None:
+        if isinstance(event, ev.WorkFinished | ev.WorkFailed):
+            self._audit_visit(run, state, event, key)
+        elif isinstance(event, ev.ProposalDisposed) and event.disposition == "accept":
+            self._accepted[event.effect or ""] = state.proposals[event.proposal].digest
+        elif isinstance(event, ev.ProposalApproved):
+            self._accepted[event.effect] = event.digest
+            self._audit_decision(event.proposal, "closed")
+        elif isinstance(event, ev.ProposalRejected | ev.ProposalExpired):
+            self._audit_decision(event.proposal, "closed")
+        elif isinstance(event, ev.PersonAnswered):
+            self._audit_decision(event.item, event.by)
+        elif isinstance(event, ev.EffectSettled):
+            self._settled.add(event.effect)
+            self._audit_decision(event.item, "closed")
+        elif isinstance(event, ev.EffectStarted):
+            self._started.add(event.effect)
+        elif isinstance(event, ev.EffectSucceeded):
+            _hold(self._happened(event.effect), f"{event.effect} is called done and was not")
+        elif isinstance(event, ev.EffectFailed) and event.effect not in self._settled:
+            _hold(not self._happened(event.effect), f"{event.effect} is called failed and was done")
+
+    def _audit_visit(self, run: RunRow, state: RunState, event: Any, key: str | None) -> None:
+        """An answer to an earlier visit of a state is not one to this visit."""
+        command = self.tables.commands[int((key or "cmd:0").split(":")[1])]
+        payload: Any = read(command.payload)
+        known = state.works[event.work]
+        asked = payload.get("visit", known.visit)
+        _hold(asked == known.visit, f"{run.id} took an answer of another visit to {event.work}")
+
+    def _audit_decision(self, about: str, by: str) -> None:
+        self._closed[about, by] += 1
+        _hold(self._closed[about, by] == 1, f"{about} was decided twice")
+
+    def _happened(self, effect: str) -> bool:
+        return any(key.split()[0] == effect for key in self.target.executed)
+
+    def see_call(self, effect: EffectRow) -> None:
+        """The moment before the target hears of it."""
+        digest = self._accepted.get(effect.id)
+        _hold(digest == effect.digest, f"{effect.id} is called and nobody accepted it")
+        _hold(effect.id in self._started, f"{effect.id} is called without a trace of the intent")
+
+    # In the end ----------------------------------------------------------------------------
+
+    def what_is_open(self) -> str:
+        """The first thing that is not over yet, or nothing."""
+        tables = self.tables
+        for run, row in tables.runs.items():
+            if row.status not in {"completed", "failed", "cancelled"}:
+                return f"{run} ({row.workflow.slug}) is {row.status} at {row.seq}"
+        for command in tables.commands.values():
+            if command.status not in FINAL:
+                return f"command {command.id} ({command.kind}) is {command.status}"
+        for item in tables.items.values():
+            if item.status == "waiting" and item.kind != "stuck_command":
+                return f"{item.id} ({item.kind}) is waiting"
+        for state in self._states.values():
+            for name, proposal in state.proposals.items():
+                if proposal.is_open:
+                    return f"{name} is {proposal.status}"
+        return ""
+
+    def audit_end(self) -> None:
+        for name, run in self.acknowledged.items():
+            found = self.tables.external_ids.get(name)
+            _hold(found is not None, f"{name} was accepted and is lost")
+            _hold(run in {"", found}, f"{name} has two runs")
+        for key, times in self.target.executed.items():
+            _hold(times == 1, f"{key} was executed {times} times")
+        once = Counter(key.split()[0] for key in self.target.executed)
+        for effect, times in once.items():
+            _hold(times == 1, f"{effect} was executed under {times} keys")
+        for run in self.tables.runs.values():
+            divergence = first_divergence(self.history(run))
+            _hold(divergence is None, str(divergence))
+
+    def history(self, run: RunRow) -> History:
+        lines = [self.tables.events[run.id, seq] for seq in range(1, run.seq + 1)]
+        said: dict[int, tuple[str, ...]] = {}
+        for row in self.tables.commands.values():
+            if row.run == run.id:
+                form = form_of(row.kind, row.key, row.payload)
+                said[row.seq] = (*said.get(row.seq, ()), form)
+        return History(
+            run=run.id,
+            events=tuple(ev.from_json(line.kind, _data(line.payload)) for line in lines),
+            commands=said,
+            state=run.state,
+            times=tuple(line.at_ms for line in lines),
+            definition=canonical(run.workflow.definition),
+        )
+
+
+def _data(payload: str) -> Any:
+    return read(payload)
+
+
+def _hold(holds: bool, broken: str) -> None:
+    if not holds:
+        raise ViolationError(broken)

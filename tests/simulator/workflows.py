@@ -1,0 +1,75 @@
+"""The workflows that simulated runs follow: every kind of stage, every kind of way out of a state."""
+
+from typing import Any
+
+from orchestrator.core.plan import read_plan
+from tests.core.stories import agent, approval, child, machine, pipeline, signal
+from tests.simulator.tables import Workflow
+
+ENDS: dict[str, Any] = {"good": {"end": "completed"}, "bad": {"end": "failed"}}
+FAILED = [{"to": "bad"}]
+ISOLATED = {"kind": "function", "name": "sum"}
+
+
+def _state(run: Any, done: str | list[Any] = "good", **more: Any) -> dict[str, Any]:
+    ways = [{"to": done}] if isinstance(done, str) else done
+    return {"run": run, "on": {"done": ways, "failed": FAILED, **more.pop("on", {})}, **more}
+
+
+def _poll() -> dict[str, Any]:
+    """Comes back to its agent while the last call of it may still be out."""
+    ask = _state(agent(), after={"seconds": 1, "to": "rest"})
+    return {"ask": ask, "rest": {"after": {"seconds": 1, "to": "ask"}}, **ENDS}
+
+
+def _nag() -> dict[str, Any]:
+    """Asks people again and again, and each time for an answer of its own."""
+    ask = _state(approval(due_s=30), after={"seconds": 1, "to": "rest"})
+    return {"ask": ask, "rest": {"after": {"seconds": 1, "to": "ask"}}, **ENDS}
+
+
+def _support() -> dict[str, Any]:
+    sort = [{"if": "event.n % 2 == 0", "to": "draft"}, {"to": "wait"}]
+    return {
+        "sort": _state(agent(), sort),
+        "wait": _state(
+            signal(due_s=20), "draft", after={"seconds": 30, "to": "bad"}, on={"stop": FAILED}
+        ),
+        "draft": _state(agent(proposes=True), "check", on={"stop": FAILED}),
+        "check": _state(approval(due_s=30), on={"stop": FAILED}),
+        **ENDS,
+    }
+
+
+DEFINITIONS: dict[str, dict[str, Any]] = {
+    "direct": {"pattern": "direct"},
+    "letter": pipeline(agent("read"), agent("look", optional=True, attempts=1), agent("send")),
+    "invoices": pipeline(
+        agent("list"),
+        agent("each", for_each="/items", agent=ISOLATED, attempts=4),
+        agent("sum"),
+    ),
+    "refund": pipeline(agent("read"), agent("draft", proposes=True), agent("tell")),
+    "contract": pipeline(
+        agent("draft"),
+        approval("sign", approvals=2, due_s=60),
+        signal("pay", due_s=20, optional=True),
+        agent("file"),
+    ),
+    "family": pipeline(child("one", "letter"), child("two", "refund", optional=True), agent("end")),
+    "circle": pipeline(child("again", "circle", optional=True), agent("end")),
+    "silence": pipeline(signal("wait", "never", due_s=5, optional=True), agent("end")),
+    "nobody": pipeline(child("nobody", "unheard-of", optional=True), agent("end")),
+    "support": machine(_support()),
+    "poll": machine(_poll(), repeats=4),
+    "nag": machine(_nag(), repeats=6),
+    "poor": pipeline(agent("a"), agent("b"), agent("c"), agent_calls=4, tokens=60),
+    "hasty": pipeline(agent("a"), agent("b"), agent("c"), wall_s=2),
+}
+
+WORKFLOWS = {
+    slug: Workflow(slug, definition, read_plan(definition))
+    for slug, definition in DEFINITIONS.items()
+}
+# How often each is started: proposals from outside are the ordinary case.
+STARTED = [*["direct"] * 3, *["refund", "support", "invoices"] * 2, *WORKFLOWS]
