@@ -1,14 +1,16 @@
 """One cast for all tests, and one check after each of them: the log is the truth."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
@@ -18,6 +20,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core import state
 from orchestrator.core.codec import canonical
 from orchestrator.models import ApiToken, Proposal, Run
+from tests import roles
 
 PASSWORD = "correct horse battery staple"
 SYSTEM = Actor(None)
@@ -29,14 +32,34 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Tests with real transactions are cleaned up by TRUNCATE, which the product itself refuses."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'no_truncate'"
-        )
-        for (table,) in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER no_truncate")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator[None]:
+    """The database is made by the owner of its tables, and removed by them."""
+    roles.become_owner()
+    yield
+    roles.become_owner()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Tests use it as the application, so that a right that is missing is missed here first."""
+    with django_db_blocker.unblock():
+        roles.allow_truncate()
+        roles.become_application()
+    yield
+    roles.become_owner()
+
+
+@pytest.fixture
+def as_owner() -> Callable[[], AbstractContextManager[CursorWrapper]]:
+    """`with as_owner() as cursor:` does what only the owner of the tables may, in the same transaction."""
+    return roles.as_owner
+
+
+@pytest.fixture(autouse=True)
+def _own_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test starts with a new log, so with a new key and no copies of another one's checkpoints."""
+    monkeypatch.setattr(settings, "CHECKPOINT_KEY", tmp_path / "checkpoint-key")
+    monkeypatch.setattr(settings, "CHECKPOINT_DIR", tmp_path / "checkpoints")
 
 
 @pytest.fixture(autouse=True, scope="session")

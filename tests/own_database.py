@@ -10,12 +10,19 @@ from psycopg import sql
 
 
 @contextmanager
-def own_database(url: str, purpose: str) -> Iterator[str]:
-    """The URL of a new, empty database beside the one named by `url`; it is dropped at the end."""
+def own_database(url: str, owner_url: str, purpose: str) -> Iterator[dict[str, str]]:
+    """A new, empty database beside the one named, as settings; it is dropped at the end."""
     name = f"countersign_{purpose}_{secrets.token_hex(4)}"
-    with psycopg.connect(url, autocommit=True) as server:
+    with psycopg.connect(owner_url, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
-            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+            yield {
+                "DATABASE_URL": _renamed(url, name),
+                "DATABASE_OWNER_URL": _renamed(owner_url, name),
+            }
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _renamed(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()

@@ -11,7 +11,9 @@ SOCKET_FOLDER_BYTES_MAX = 80
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 # Only part of the socket's name. Said aloud, because PGPORT in somebody's shell would change it.
 POSTGRES_PORT = 5432
-POSTGRES_USER = "countersign"
+# The owner has the tables and changes them; the application uses them, and cannot rewrite its log.
+POSTGRES_OWNER = "countersign"
+POSTGRES_APPLICATION = "countersign_app"
 POSTGRES_DATABASE = "countersign"
 
 
@@ -34,8 +36,16 @@ def valkey_socket(var_dir: Path) -> Path:
 
 
 def database_url(var_dir: Path) -> str:
+    return _url_of(POSTGRES_APPLICATION, var_dir)
+
+
+def database_owner_url(var_dir: Path) -> str:
+    return _url_of(POSTGRES_OWNER, var_dir)
+
+
+def _url_of(role: str, var_dir: Path) -> str:
     where = f"host={socket_dir(var_dir)}&port={POSTGRES_PORT}"
-    return f"postgresql://{POSTGRES_USER}@/{POSTGRES_DATABASE}?{where}"
+    return f"postgresql://{role}@/{POSTGRES_DATABASE}?{where}"
 
 
 def redis_url(var_dir: Path) -> str:

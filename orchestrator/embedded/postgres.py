@@ -16,9 +16,10 @@ from orchestrator.embedded.errors import CannotStart
 from orchestrator.embedded.identity import Identity, choose_identity, name_of
 from orchestrator.embedded.leftovers import end_leftovers
 from orchestrator.embedded.locations import (
+    POSTGRES_APPLICATION,
     POSTGRES_DATABASE,
+    POSTGRES_OWNER,
     POSTGRES_PORT,
-    POSTGRES_USER,
     socket_dir,
 )
 from orchestrator.embedded.process import Program, spawn
@@ -134,14 +135,15 @@ class Postgres:
         return True
 
     def ensure_database(self) -> None:
-        """The role and the database of the application, whichever of the two is missing."""
+        """The two roles and the database, whatever of them is missing."""
         with self._connect() as connection:
-            role = "SELECT FROM pg_roles WHERE rolname = %s"
-            if not connection.execute(role, [POSTGRES_USER]).rowcount:
-                connection.execute(f"CREATE ROLE {POSTGRES_USER} LOGIN CREATEDB")
+            _ensure_role(connection, POSTGRES_OWNER, "CREATEDB")
+            if _ensure_role(connection, POSTGRES_APPLICATION):
+                # To act as the application and find what it may not do, which is how tests run.
+                connection.execute(f"GRANT {POSTGRES_APPLICATION} TO {POSTGRES_OWNER}")
             database = "SELECT FROM pg_database WHERE datname = %s"
             if not connection.execute(database, [POSTGRES_DATABASE]).rowcount:
-                connection.execute(f"CREATE DATABASE {POSTGRES_DATABASE} OWNER {POSTGRES_USER}")
+                connection.execute(f"CREATE DATABASE {POSTGRES_DATABASE} OWNER {POSTGRES_OWNER}")
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
@@ -185,6 +187,14 @@ class Postgres:
         end_leftovers(self.data, leader=_first_number(pid_file))
         # Nobody is at work here any more, and the number in the file may belong to a stranger now.
         pid_file.unlink(missing_ok=True)
+
+
+def _ensure_role(connection: psycopg.Connection, role: str, rights: str = "") -> bool:
+    """Whether it had to be made."""
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+        return False
+    connection.execute(f"CREATE ROLE {role} LOGIN {rights}")
+    return True
 
 
 def _first_number(pid_file: Path) -> int | None:

@@ -8,18 +8,18 @@ import django
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.db import connection
+from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
+
+from orchestrator.grants import apply_grants, owner_alias
 
 # Any number, as long as every host that migrates the same database uses the same.
 MIGRATION_LOCK = 7_361_002
 
 
 def apply_migrations() -> int:
-    """Bring the tables up to date; returns how many migrations that took."""
-    if not count_missing_migrations():
-        return 0
-    with connection.cursor() as cursor:
+    """Bring the tables up to date, and the rights on them; returns how many migrations that took."""
+    with connections[owner_alias()].cursor() as cursor:
         # Building an index may take longer than any request should, and another host may be at it.
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SET lock_timeout = 0")
@@ -27,20 +27,24 @@ def apply_migrations() -> int:
     missing = count_missing_migrations()
     if missing:
         call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+    else:
+        # A dump that was restored brings the tables and may have left the rights behind.
+        apply_grants(owner_alias())
     return missing
 
 
 def count_missing_migrations() -> int:
-    executor = MigrationExecutor(connection)
+    executor = MigrationExecutor(connections[owner_alias()])
     return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def let_go_of_database() -> None:
     """Close for good, pool included: it ends the migration lock and the session's long timeouts."""
-    connection.close()
-    close_pool = getattr(connection, "close_pool", None)
-    if close_pool:
-        close_pool()
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        close_pool = getattr(connection, "close_pool", None)
+        if close_pool:
+            close_pool()
 
 
 def collect_static_files() -> bool:

@@ -1,6 +1,7 @@
 """Tables, constraints and querysets. Rows change only through `actions/` and `engine/`."""
 
 from orchestrator.models.audit import AuditEntry
+from orchestrator.models.checkpoints import Checkpoint
 from orchestrator.models.effects import Effect, LedgerEntry
 from orchestrator.models.journal import Command, Event
 from orchestrator.models.proposals import (
@@ -20,6 +21,7 @@ from orchestrator.models.workflows import Workflow, WorkflowVersion
 __all__ = [
     "ApiToken",
     "AuditEntry",
+    "Checkpoint",
     "Command",
     "Decision",
     "Disposition",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
 from orchestrator.actions import proposals, reviews, tokens
@@ -21,6 +21,7 @@ from orchestrator.engine.sweep import sweep
 from orchestrator.models import AuditEntry, Command, Decision, Effect, Proposal, ReviewItem
 from orchestrator.models.ids import new_id
 from tests.conftest import SYSTEM, Cast
+from tests.roles import as_owner
 
 Propose = Callable[..., Proposal]
 Activate = Callable[..., None]
@@ -179,9 +180,9 @@ def test_one_key_is_one_decision(cast: Cast, propose: Propose, rule: Activate) -
 
 
 def refused(statement: str, *values: object) -> bool:
-    """Whether the database itself says no to the role the product uses."""
+    """Whether the database itself says no, even to the owner of its tables."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with as_owner() as cursor:
             cursor.execute(statement, values)
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except DatabaseError as error:

@@ -81,7 +81,8 @@ def run_product[Kind: Product](name: str, kind: type[Kind]) -> Iterator[Kind]:
     with ExitStack() as stack:
         given = {}
         if url := os.environ.get("DATABASE_URL"):
-            given["DATABASE_URL"] = stack.enter_context(own_database(url, "browser"))
+            owner_url = os.environ.get("DATABASE_OWNER_URL", url)
+            given |= stack.enter_context(own_database(url, owner_url, "browser"))
         if url := os.environ.get("REDIS_URL"):
             given["REDIS_URL"] = url
         running = stack.enter_context(kind(var_dir, settings=given))

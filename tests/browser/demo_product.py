@@ -61,5 +61,33 @@ class DemoProduct(Product):
         assert answer.status_code == httpx.codes.OK, answer.text
         return dict(answer.json())
 
+    def save(self, workflow: str, definition: dict[str, Any]) -> None:
+        answer = httpx.put(
+            f"{self.base_url}/api/v1/workflows/{workflow}",
+            json=definition,
+            headers=self._as("admin"),
+            timeout=30,
+        )
+        assert answer.is_success, answer.text
+
+    def run(self, workflow: str, intent: Any = None, *, wait: int = 20) -> dict[str, Any]:
+        """A run, taken by the workers to its end or to where it waits."""
+        body = {"workflow": workflow, "intent": intent}
+        answer = httpx.post(
+            f"{self.base_url}/api/v1/runs", json=body, headers=self._as("admin"), timeout=30
+        )
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        return self.fetch_run(answer.json()["id"], wait=wait)
+
+    def fetch_run(self, run: str, *, wait: int = 0) -> dict[str, Any]:
+        answer = httpx.get(
+            f"{self.base_url}/api/v1/runs/{run}",
+            params={"wait": wait},
+            headers=self._as("read"),
+            timeout=30,
+        )
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return dict(answer.json())
+
     def _as(self, token: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[token]}"}

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, DemoProduct
 from tests.browser.steps import write_rejection
+from tests.runs import WORKFLOWS
 
 type Visit = Callable[[DemoProduct, Open], Page]
 
@@ -24,6 +25,26 @@ def proposal(user: str = "reviewer", **changes: Any) -> Visit:
         return open_page(f"/proposals/{made['id']}/", user=user)
 
     return visit
+
+
+def run(workflow: str, user: str = "admin") -> Visit:
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        product.save(workflow, WORKFLOWS[workflow])
+        made = product.run(workflow, {"order": "A-20931"})
+        return open_page(f"/runs/{made['id']}/", user=user)
+
+    return visit
+
+
+def question(product: DemoProduct, open_page: Open) -> Page:
+    product.save("refunds", WORKFLOWS["refunds"])
+    made = product.run("refunds", {"order": "A-20931"})
+    return open_page(f"/items/{made['works'][-1]['review_item']}/")
+
+
+def event(product: DemoProduct, open_page: Open) -> Page:
+    product.save("invoices", WORKFLOWS["invoices"])
+    return open_page(f"/runs/{product.run('invoices')['id']}/events/2/")
 
 
 def approved(product: DemoProduct, open_page: Open) -> Page:
@@ -99,6 +120,13 @@ PAGES: dict[str, Visit] = {
     ),
     "back with the agent": proposal(action="ticket.close", confidence=0.7),
     "proposals": at("/proposals/"),
+    "runs": at("/runs/"),
+    "runs without a match": at("/runs/?status=new&mine=1"),
+    "run that waits": run("support"),
+    "run that failed": run("failing", user="reviewer"),
+    "run that asks": run("refunds"),
+    "question of a run": question,
+    "event": event,
     "audit log": at("/audit-log/", user="manager"),
     "API": at("/api/v1/docs"),
     "not for this role": at("/audit-log/", expected=("403",)),

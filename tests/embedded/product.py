@@ -15,7 +15,7 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The run's own servers must not leak into a product that is to start servers of its own.
-OURS = {"VAR_DIR", "DATABASE_URL", "REDIS_URL", "PORT", "BASE_URL", "DEMO"}
+OURS = {"VAR_DIR", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PORT", "BASE_URL", "DEMO"}
 
 
 class Product:

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_sql(folder: Path, sql: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(locations.database_url(folder)) as connection:
+    with psycopg.connect(locations.database_owner_url(folder)) as connection:
         found = connection.execute(sql)
         return found.fetchall() if found.description else []
 

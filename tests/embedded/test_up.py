@@ -31,13 +31,13 @@ def running(made: Product) -> Product:
 
 
 def remember(var_dir: Path, word: str) -> None:
-    with psycopg.connect(locations.database_url(var_dir)) as connection:
+    with psycopg.connect(locations.database_owner_url(var_dir)) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS remembered (word text)")
         connection.execute("INSERT INTO remembered VALUES (%s)", [word])
 
 
 def recall(var_dir: Path) -> list[str]:
-    with psycopg.connect(locations.database_url(var_dir)) as connection:
+    with psycopg.connect(locations.database_owner_url(var_dir)) as connection:
         return [word for (word,) in connection.execute("SELECT word FROM remembered")]
 
 
@@ -130,6 +130,7 @@ def test_servers_named_by_url_are_used_and_none_are_started(tmp_path: Path) -> N
     with EmbeddedServers(theirs, durable=False):
         urls = {
             "DATABASE_URL": locations.database_url(theirs),
+            "DATABASE_OWNER_URL": locations.database_owner_url(theirs),
             "REDIS_URL": locations.redis_url(theirs),
         }
         with Product(ours, settings=urls) as product:
