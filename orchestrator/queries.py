@@ -1,14 +1,29 @@
 """Reads that span models, for pages and API alike."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from django.contrib.auth.models import User
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from orchestrator import journal
+from orchestrator.core import events as ev
+from orchestrator.core.codec import Json, read
+from orchestrator.core.definitions import DIRECT
+from orchestrator.core.state import RunState
 from orchestrator.models import (
+    ApiToken,
     Disposition,
     Effect,
     Evaluation,
+    Event,
     PolicyCheck,
     Proposal,
     ReviewItem,
+    Run,
+    WorkflowVersion,
 )
 
 HUMAN_STATUSES = frozenset({Proposal.Status.IN_REVIEW, Proposal.Status.UNKNOWN})
@@ -48,3 +63,131 @@ def report_of(proposal: Proposal) -> ProposalReport:
         item=ReviewItem.objects.filter(proposal=proposal).order_by("-pk").first(),
         effect=Effect.objects.filter(proposal=proposal).first(),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; what is empty does not filter."""
+
+    status: str = ""
+    workflow: str = ""
+    started_by: int | None = None
+    token: int | None = None
+
+
+def run_ids(wanted: RunFilter, *, before: str = "", after: str = "", at_most: int) -> list[str]:
+    """The ids next to a place in the list, newest first, or oldest first after a place.
+
+    Asked of each version of the workflow, or of the one person or token, and there of each status:
+    every question is a few rows from the end of an index, so that a page costs the same whether the
+    filter fits nearly all or nearly none of a million runs.
+    """
+    order = "pk" if after else "-pk"
+    fitting = Run.objects.all()
+    if before or after:
+        fitting = fitting.filter(pk__gt=after) if after else fitting.filter(pk__lt=before)
+    statuses = [wanted.status] if wanted.status else Run.Status.values
+    owners, link = _owners_of_runs(wanted)
+    if owners is None:
+        chosen = fitting.filter(status=wanted.status) if wanted.status else fitting
+        return list(chosen.order_by(order).values_list("pk", flat=True)[:at_most])
+    for name in {"started_by", "token"} - {link}:
+        if getattr(wanted, name) is not None:
+            fitting = fitting.filter(**{name: getattr(wanted, name)})
+    found = owners.values_list(
+        *(
+            ArraySubquery(
+                fitting.filter(**{link: OuterRef("pk")}, status=status)
+                .order_by(order)
+                # An array of the domain `typeid` would come back as one text.
+                .values_list(Cast("pk", TextField()))[:at_most]
+            )
+            for status in statuses
+        )
+    )
+    ids = {pk for row in found for keys in row for pk in keys}
+    return sorted(ids, reverse=not after)[:at_most]
+
+
+def _owners_of_runs(wanted: RunFilter) -> tuple[QuerySet[Any] | None, str]:
+    """The rows that each lead to a part of the list, through which foreign key."""
+    if wanted.workflow:
+        versions = WorkflowVersion.objects.filter(workflow__slug=wanted.workflow)
+        return versions, "workflow_version"
+    if wanted.token is not None:
+        return ApiToken.objects.filter(pk=wanted.token), "token"
+    if wanted.started_by is not None:
+        return User.objects.filter(pk=wanted.started_by), "started_by"
+    return None, ""
+
+
+def chain_breaks_at(run: Run) -> int | None:
+    """The first event at which the chain of hashes does not hold, or None."""
+    return journal.first_broken(run)
+
+
+def output_of_run(run: Run, state: RunState) -> Json:
+    """What the last of its works that said anything said; of a fan-out, what each part said."""
+    works = [work for work in state.works.values() if work.output]
+    last = max(works, key=lambda work: work.visit, default=None)
+    if last is None:
+        return None
+    if not isinstance(last.output, list):
+        return _said(run, [last.output])[0]
+    return _said(run, last.output)
+
+
+def _said(run: Run, seqs: list[Json]) -> list[Json]:
+    """In the order asked for; a part that was left out says nothing."""
+    events = Event.objects.filter(run=run, seq__in=[seq for seq in seqs if seq])
+    found = {event.seq: _value_of(event) for event in events}
+    return [found.get(seq) if isinstance(seq, int) else None for seq in seqs]
+
+
+def _value_of(event: Event) -> Json:
+    facts = read(event.payload)
+    return ev.value_of(ev.from_json(event.kind, facts if isinstance(facts, dict) else {}))
+
+
+# Workflows --------------------------------------------------------------------------------------
+
+RUNS_COUNTED_MAX = 10_000
+
+
+def content_of(version: WorkflowVersion) -> dict[str, Any]:
+    found = read(version.definition)
+    return found if isinstance(found, dict) else {}
+
+
+def workflow_lines(*, after: str = "", at_most: int) -> list[WorkflowVersion]:
+    """Of each workflow, by name, the version that counts: the newest plan, if it has one."""
+    rows = _versions_by_weight().filter(workflow__slug__gt=after)
+    return list(rows.distinct("workflow__slug")[:at_most])
+
+
+def workflow_version(slug: str, number: int | None = None) -> WorkflowVersion | None:
+    """One version, or the one that counts."""
+    rows = _versions_by_weight().filter(workflow__slug=slug)
+    return (rows if number is None else rows.filter(number=number)).first()
+
+
+def workflow_versions(slug: str, *, at_most: int) -> list[WorkflowVersion]:
+    """Newest first."""
+    rows = _versions_by_weight().filter(workflow__slug=slug)
+    return list(rows.order_by("-number")[:at_most])
+
+
+def run_counts(slug: str) -> dict[str, int]:
+    """How many runs there are in each status; counting stops one above RUNS_COUNTED_MAX."""
+    runs = Run.objects.filter(workflow_version__workflow__slug=slug)
+    counted = {
+        str(status): runs.filter(status=status)[: RUNS_COUNTED_MAX + 1].count()
+        for status in Run.Status
+    }
+    return {status: count for status, count in counted.items() if count}
+
+
+def _versions_by_weight() -> QuerySet[WorkflowVersion]:
+    rows = WorkflowVersion.objects.select_related("workflow", "created_by")
+    is_plan = ~Q(definition=DIRECT)
+    return rows.alias(is_plan=is_plan).order_by("workflow__slug", F("is_plan").desc(), "-number")

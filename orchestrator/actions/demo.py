@@ -6,8 +6,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from orchestrator.actions import proposals, reviews, rules, tokens, users
+from orchestrator.actions import proposals, reviews, rules, runs, tokens, users, workflows
 from orchestrator.actions.actor import Actor
+from orchestrator.actions.demo_workflows import RUNS, WORKFLOWS
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.policy import roles
 from orchestrator.models import ApiToken, Proposal
@@ -19,7 +20,13 @@ PEOPLE = {
     "manager": roles.MANAGER,
 }
 # Tokens that decide or administer belong to people; the one that proposes to nobody who can decide.
-TOKENS = {"propose": "demo-agents", "read": "manager", "review": "reviewer", "admin": "admin"}
+TOKENS = {
+    "propose": "demo-agents",
+    "runs": "demo-agents",
+    "read": "manager",
+    "review": "reviewer",
+    "admin": "admin",
+}
 
 RULES: tuple[dict[str, Any], ...] = (
     {
@@ -77,8 +84,11 @@ def load(*, password: Callable[[], str]) -> dict[str, Any]:
         secrets = _tokens(people)
         for wording in RULES:
             rules.activate(Actor(people["admin"]), rules.draft(Actor(people["admin"]), **wording))
+        for slug, definition in WORKFLOWS.items():
+            workflows.save(Actor(people["admin"]), slug, definition)
         _submit_all(people["demo-agents"])
         _decide_some(people)
+        _start_some(people["demo-agents"])
     return {"users": logins, "tokens": secrets}
 
 
@@ -104,7 +114,7 @@ def _tokens(people: dict[str, User]) -> dict[str, str]:
 
 
 def _submit_all(agents: User) -> None:
-    actor = Actor(agents, ApiToken.objects.get(owner=agents))
+    actor = Actor(agents, ApiToken.objects.get(owner=agents, name="demo propose"))
     for suggestion in SUGGESTIONS:
         proposals.submit(actor, suggestion)
 
@@ -123,6 +133,13 @@ def _decide_some(people: dict[str, User]) -> None:
             reason=reason,
             note=note,
         )
+
+
+def _start_some(agents: User) -> None:
+    """The workers take these up as soon as there are any."""
+    actor = Actor(agents, ApiToken.objects.get(owner=agents, name="demo runs"))
+    for workflow, intent in RUNS:
+        runs.start(actor, workflow=workflow, intent=intent)
 
 
 def _refund(order: str, minor: int, why: str, confidence: float, rationale: str) -> Suggestion:

@@ -1,40 +1,145 @@
-"""Workflows. One that an outside agent names is registered when it is first seen."""
+"""Workflows: immutable versions of a definition. One that an outside agent names is registered by itself.
+
+A version is either a plan, which people save and runs are started of, or `direct`, which only carries
+proposals from outside. A workflow may have both; whoever asks for one never gets the other.
+"""
+
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.validators import slug_re
 from django.db import transaction
+from django.db.models import Max, QuerySet
 
-from orchestrator.actions.actor import Actor, audit
-from orchestrator.core.codec import canonical, digest
-from orchestrator.core.errors import BadInput
+from orchestrator.actions.actor import Actor, audit, require
+from orchestrator.agents.registry import SCHEMAS
+from orchestrator.core import definitions
+from orchestrator.core.codec import Json, canonical, digest
+from orchestrator.core.definition_schema import definition_schema
+from orchestrator.core.definitions import DIRECT
+from orchestrator.core.errors import BadInput, BadJson, DefinitionInvalid, NotFound, Problem
 from orchestrator.models import Workflow, WorkflowVersion
 
-DIRECT = canonical({"pattern": "direct"})
+# /api/v1/workflows/schema is the format of definitions.
+TAKEN = frozenset({"schema"})
+
+
+class Saved(NamedTuple):
+    version: WorkflowVersion
+    is_new: bool
+
+
+def save(actor: Actor, slug: str, raw: Json) -> Saved:
+    """The version that says this; what the newest one says already makes no other."""
+    _require_editor(actor)
+    if slug in TAKEN:
+        raise BadInput("workflow", f"{slug} is an address of the API; choose another name.")
+    definition = complete(slug, raw)
+    with transaction.atomic():
+        workflow = _lock(slug)
+        newest = _plans(slug).order_by("-number").first()
+        if newest is not None and newest.definition == definition:
+            return Saved(newest, is_new=False)
+        version = _add(actor, workflow, definition)
+        audit(actor, "workflow.saved", f"workflow/{slug}", version=version.number)
+        return Saved(version, is_new=True)
+
+
+def complete(slug: str, raw: Json) -> str:
+    """The definition as it is stored, or everything that is wrong with it. Changes nothing."""
+    found = check(raw, slug=slug)
+    if found or not isinstance(raw, dict):
+        raise DefinitionInvalid(found)
+    return canonical(definitions.complete(raw, limits()))
+
+
+def check(raw: Json, *, slug: str = "") -> list[Problem]:
+    size = len(canonical(raw).encode())
+    if size > settings.WORKFLOW_BYTES_MAX:
+        most = f"at most {settings.WORKFLOW_BYTES_MAX:,} are taken (WORKFLOW_BYTES_MAX)."
+        raise BadJson(f"the definition has {size:,} bytes, {most}", too_large=True)
+    return definitions.problems(raw, agents=SCHEMAS, limits=limits(), slug=slug)
+
+
+def schema() -> dict[str, Json]:
+    """The format of definitions, with the agents and the limits of this instance."""
+    return definition_schema(SCHEMAS, limits())
+
+
+def limits() -> dict[str, int]:
+    """The most that a run may use up, which is also what a definition gets that does not say."""
+    return {
+        "steps": settings.RUN_STEPS_MAX,
+        "depth": settings.RUN_DEPTH_MAX,
+        "agent_calls": settings.RUN_AGENT_CALLS_MAX,
+        "tokens": settings.RUN_TOKENS_MAX,
+        "money_micros": settings.RUN_MONEY_MICROS_MAX,
+        "wall_s": settings.RUN_WALL_S_MAX,
+        "repeats": settings.RUN_REPEATS_MAX,
+    }
+
+
+def newest_plan(slug: str) -> WorkflowVersion:
+    """What a run that is started now follows to its end."""
+    newest = _plans(slug).order_by("-number").first()
+    if newest is not None:
+        return newest
+    if not Workflow.objects.filter(slug=slug).exists():
+        raise NotFound("workflow", slug[:100])
+    raise BadInput("workflow", f"{slug} only carries proposals from outside; save a plan for it.")
 
 
 def version_for(actor: Actor, slug: str) -> WorkflowVersion:
-    """The newest version of the workflow, which for a new name carries proposals and nothing else."""
-    newest = (
-        WorkflowVersion.objects.select_related("workflow")
-        .filter(workflow__slug=slug)
-        .order_by("-number")
-        .first()
-    )
-    return newest or _register(actor, slug)
+    """The version that carries proposals from outside, whatever plans the workflow has besides."""
+    return _newest_direct(slug) or _register(actor, slug)
 
 
 @transaction.atomic
 def _register(actor: Actor, slug: str) -> WorkflowVersion:
-    if not slug_re.fullmatch(slug):
-        raise BadInput("workflow", "use letters, digits, hyphens and underscores only.")
-    if Workflow.objects.count() >= settings.WORKFLOWS_MAX:
-        raise BadInput("workflow", f"{slug} is new, and WORKFLOWS_MAX workflows exist already.")
-    workflow, _ = Workflow.objects.get_or_create(slug=slug)
-    version, created = WorkflowVersion.objects.get_or_create(
-        workflow=workflow,
-        number=1,
-        defaults={"definition": DIRECT, "content_hash": digest(DIRECT), "created_by": actor.user},
-    )
-    if created:
-        audit(actor, "workflow.registered", f"workflow/{slug}", version=1)
+    workflow = _lock(slug)
+    found = _newest_direct(slug)
+    if found is not None:
+        return found
+    version = _add(actor, workflow, DIRECT)
+    audit(actor, "workflow.registered", f"workflow/{slug}", version=version.number)
     return version
+
+
+def _require_editor(actor: Actor) -> None:
+    """Nobody in particular is whoever may run commands on this machine."""
+    if actor.user is not None or actor.token is not None:
+        require(actor, "workflows.edit", "save workflows")
+
+
+def _lock(slug: str) -> Workflow:
+    """Of two that save at once, the second waits and then takes the next number."""
+    if not slug_re.fullmatch(slug) or len(slug) > 100:
+        raise BadInput("workflow", "use 1 to 100 letters, digits, hyphens and underscores only.")
+    if not Workflow.objects.filter(slug=slug).exists():
+        if Workflow.objects.count() >= settings.WORKFLOWS_MAX:
+            raise BadInput("workflow", f"{slug} is new, and WORKFLOWS_MAX workflows exist already.")
+        Workflow.objects.get_or_create(slug=slug)
+    return Workflow.objects.select_for_update().get(slug=slug)
+
+
+def _add(actor: Actor, workflow: Workflow, definition: str) -> WorkflowVersion:
+    newest = workflow.versions.aggregate(number=Max("number"))["number"] or 0
+    return WorkflowVersion.objects.create(
+        workflow=workflow,
+        number=newest + 1,
+        definition=definition,
+        content_hash=digest(definition),
+        created_by=actor.user,
+    )
+
+
+def _newest_direct(slug: str) -> WorkflowVersion | None:
+    return _versions(slug).filter(definition=DIRECT).order_by("-number").first()
+
+
+def _plans(slug: str) -> QuerySet[WorkflowVersion]:
+    return _versions(slug).exclude(definition=DIRECT)
+
+
+def _versions(slug: str) -> QuerySet[WorkflowVersion]:
+    return WorkflowVersion.objects.select_related("workflow").filter(workflow__slug=slug)

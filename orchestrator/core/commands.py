@@ -121,7 +121,7 @@ def to_json(command: Command) -> dict[str, Json]:
     }
 
 
-_NAMES = {
+_NAMES: dict[type[Command], tuple[str, ...]] = {
     kind: tuple(found.name for found in fields(kind))
     for kind in (RunEffect, RunAgent, Propose, AskPerson, StartChild, TellParent)
 }

@@ -8,8 +8,10 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from orchestrator.actions import tokens, users
-from orchestrator.models import Proposal
+from orchestrator.core.definitions import DIRECT
+from orchestrator.models import Proposal, ReviewItem, Run
 from tests.conftest import SYSTEM
+from tests.work import work_all
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_it_loads_people_tokens_and_a_queue(db: None, credentials: Path) -> None
     kept = json.loads(credentials.read_text())
     assert set(kept) == {"base_url", "users", "tokens"}
     assert set(kept["users"]) == {"reviewer", "reviewer2", "admin", "manager"}
-    assert set(kept["tokens"]) == {"propose", "read", "review", "admin"}
+    assert set(kept["tokens"]) == {"propose", "runs", "read", "review", "admin"}
     for name, password in kept["users"].items():
         assert authenticate(username=name, password=password)
     for scope, text in kept["tokens"].items():
@@ -39,6 +41,14 @@ def test_it_loads_people_tokens_and_a_queue(db: None, credentials: Path) -> None
     assert credentials.stat().st_mode & 0o077 == 0
     found_statuses = set(Proposal.objects.values_list("status", flat=True))
     assert found_statuses >= {"accepted", "in_review", "revision_requested", "rejected", "blocked"}
+
+
+def test_its_runs_wait_for_a_person_and_for_a_customer(db: None, credentials: Path) -> None:
+    demo()
+    work_all()
+    waiting = Run.objects.exclude(workflow_version__definition=DIRECT)
+    assert set(waiting.values_list("status", flat=True)) == {"waiting"}
+    assert ReviewItem.objects.filter(kind="approval").count() == 1
 
 
 def test_loading_again_changes_nothing_but_the_address(

@@ -90,6 +90,12 @@ def test_what_was_saved_can_be_read(call: Call, admin: str, token: Issue) -> Non
     assert (first["title"], first["version"]) == ("one", 1)
     for path in ("/workflows/none", "/workflows/refunds/versions/3"):
         assert call("GET", path, bearer=reader).status_code == 404
+    for path in (
+        "/workflows/a%00b",
+        "/workflows/refunds/versions/0",
+        f"/workflows/x/versions/{9**40}",
+    ):
+        assert call("GET", path, bearer=reader).status_code == 422
     assert call("GET", "/workflows/refunds").status_code == 403
 
 

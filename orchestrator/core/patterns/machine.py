@@ -25,6 +25,9 @@ def begin(plan: Plan, state: RunState, moment: Moment, intent: Json) -> RunState
 
 def after_work(plan: Plan, state: RunState, name: str, moment: Moment, came: Json) -> RunState:
     """The work of a state is over; its output can be seen by guards from now on."""
+    if state.works[name].fanned:
+        # Of many answers the last to come is no better than any other.
+        came = None
     state, to = _choose(plan, state, name, came)
     return _enter(plan, state, to, moment, came)
 
