@@ -2,7 +2,7 @@
 # PORT, DEMO, VAR_DIR, DATABASE_URL, REDIS_URL and every other setting pass through from the shell.
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt bench demo clean
+.PHONY: help up test check fmt bench chaos demo clean
 # One recipe at a time: they share .venv and var/.
 .NOTPARALLEL:
 # Without its compiled files each Python process starts two seconds later.
@@ -48,6 +48,10 @@ fmt: ## format Python and templates
 bench: ## measure, print a table and write var/bench.json
 	@scripts/setup dev
 	@exec $(PYTHON_OF_VENV) -m tests.bench
+
+chaos: ## break everything while it works, then check every promise: SECONDS=120, SEED=7, RECORD=10000
+	@scripts/setup dev
+	@exec $(PYTHON_OF_VENV) -m tests.chaos
 
 demo: ## load the demo into the instance that runs
 	@scripts/setup

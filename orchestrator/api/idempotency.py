@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from orchestrator.api.auth import token_of
 from orchestrator.core.codec import digest
 from orchestrator.core.errors import BadInput, KeyInFlight, KeyReused
+from orchestrator.failpoints import failpoint
 from orchestrator.models import IdempotencyRecord
 
 KEY_LENGTH_MAX = 255
@@ -40,7 +41,8 @@ def once(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpRespon
                 location=response.headers.get("Location", ""),
                 body=response.content.decode(),
             )
-        return response
+    failpoint("web-committed-not-answered")
+    return response
 
 
 def _lock(token: int, key: str) -> None:

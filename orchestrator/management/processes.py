@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,9 @@ class _Keeper:
     def stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
         for pid in self._living:
-            os.kill(pid, signal.SIGTERM)
+            # It may just have ended by itself.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def keep(self) -> int:
         while not self._stopping and len(self._living) < self._copies:

@@ -12,9 +12,10 @@ from orchestrator.core import controller
 from orchestrator.core import events as ev
 from orchestrator.core.codec import canonical, read
 from orchestrator.core.errors import IllegalTransition
+from orchestrator.core.patterns.work import OVER
 from orchestrator.core.plan import DIRECT, Plan, read_plan
 from orchestrator.core.replay import stored_form
-from orchestrator.core.state import Moment, RunState, from_json, to_json
+from orchestrator.core.state import Moment, RunState, WorkState, from_json, to_json
 from tests.core.plans import MACHINES, NAMES, PIPELINES, SIGNALS
 from tests.core.stories import BEGAN_MS, DIGEST
 
@@ -37,6 +38,7 @@ class HostileOrders(RuleBasedStateMachine):
         self.now_ms = BEGAN_MS
         self.proposals = 0
         self.approvals: dict[str, set[str]] = {}
+        self.answered: set[tuple[str, int, int, int]] = set()
         # What may run: the effects that were accepted, and how often.
         self.released: Counter[tuple[str, str]] = Counter()
 
@@ -69,11 +71,21 @@ class HostileOrders(RuleBasedStateMachine):
             assert all(isinstance(command, AFTER_THE_END) for command in commands)
             assert after.wakes_at_ms is None
         self._note_acceptance(event)
+        self._note_answer(event)
+        for name, work in self.state.works.items():
+            _keeps_to_its_word(work, after.works[name], after)
         for command in commands:
             if isinstance(command, cm.RunEffect):
                 assert command.digest == self.state.proposals[command.proposal].digest
                 self.released[command.effect, command.digest] -= 1
                 assert self.released[command.effect, command.digest] >= 0, "nobody accepted it"
+
+    def _note_answer(self, event: ev.Event) -> None:
+        if isinstance(event, ev.WorkFinished):
+            visit = self.state.works[event.work].visit
+            call = (event.work, visit, event.index, event.attempt)
+            assert call not in self.answered, "one call was answered twice"
+            self.answered.add(call)
 
     def _note_acceptance(self, event: ev.Event) -> None:
         if isinstance(event, ev.ProposalDisposed) and event.disposition == "accept":
@@ -293,6 +305,16 @@ class HostileOrders(RuleBasedStateMachine):
                 assert not limit or getattr(self.state.spent, name) <= limit
 
     @invariant()
+    def only_the_work_in_hand_is_open(self) -> None:
+        """And what it waits for has its deadline, counted from when the run came to it."""
+        for name, work in self.state.works.items():
+            if work.status not in OVER and not self.state.has_ended:
+                assert name == self.state.position
+                if due_s := self.plan.works[name].due_s:
+                    came_ms = self.log[work.visit - 1][1].at_ms
+                    assert self.state.timers[f"work:{name}"] == came_ms + due_s * 1000
+
+    @invariant()
     def it_is_clear_why_a_run_failed(self) -> None:
         if self.state.status == "cancelled":
             assert self.state.error
@@ -310,6 +332,15 @@ class HostileOrders(RuleBasedStateMachine):
         assert controller.fold(self.log, self.plan) == self.state
 
 
+def _keeps_to_its_word(was: WorkState, now: WorkState, after: RunState) -> None:
+    """One question, one other run and one proposal at a time."""
+    if was.visit == now.visit:
+        assert was.item in {"", now.item}
+        assert was.child in {"", now.child}
+        if was.proposal != now.proposal and was.proposal:
+            assert after.proposals[was.proposal].status == "revision_requested"
+
+
 def _refuses(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> None:
     try:
         controller.step(state, event, plan=plan, moment=moment)
@@ -324,4 +355,4 @@ def _from_text(text: str) -> RunState:
 
 
 TestHostileOrders = HostileOrders.TestCase
-TestHostileOrders.settings = settings(max_examples=1000, stateful_step_count=40)
+TestHostileOrders.settings = settings(max_examples=600, stateful_step_count=40)

@@ -1,3 +1,4 @@
+import os
 import signal
 import sys
 import threading
@@ -61,4 +62,6 @@ def _commit(crew: Crew, stop: threading.Event) -> None:
     try:
         crew.work()
     finally:
-        stop.set()
+        if not stop.is_set():
+            # The main thread sits in RQ, where only a signal reaches it.
+            os.kill(os.getpid(), signal.SIGTERM)

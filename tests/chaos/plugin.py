@@ -1,0 +1,94 @@
+"""What the workers load: executors that call the recorder, and functions that crash or hang.
+
+In the mutant `key-per-attempt` the executor gives every call a key of its own. Such a product would
+pay twice after a crash, and the checks have to say so.
+"""
+
+import http.client
+import itertools
+import json
+import os
+import signal
+import time
+from typing import Any
+
+from orchestrator.agents.base import AgentCall
+from orchestrator.core.codec import Json
+from orchestrator.core.errors import EffectUnavailable
+from orchestrator.effects.base import EffectCall
+
+PATIENCE_S = 8
+RECORDER = os.environ.get("CHAOS_RECORDER", "")
+MUTANT = os.environ.get("CHAOS_MUTANT", "")
+_attempts = itertools.count()
+
+
+class Target:
+    """One side of the recorder: the side that knows keys, or the one that acts on every call."""
+
+    def __init__(self, path: str, *, repeatable: bool) -> None:
+        self.path = path
+        self.repeatable = repeatable
+
+    def call(self, call: EffectCall) -> dict[str, Any]:
+        connection = http.client.HTTPConnection(RECORDER, timeout=PATIENCE_S)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise EffectUnavailable(str(error)) from error
+        try:
+            connection.request(
+                "POST", self.path, call.payload.encode(), {"Idempotency-Key": _key_of(call)}
+            )
+            answer = connection.getresponse()
+            body: dict[str, Any] = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            raise EffectUnavailable(body["reason"])
+        return body
+
+
+def _key_of(call: EffectCall) -> str:
+    if MUTANT == "key-per-attempt":
+        return f"{call.key}/{os.getpid()}/{next(_attempts)}"
+    return call.key
+
+
+def count(call: AgentCall) -> Json:
+    """An answer that depends on what was asked, so that a mix-up between calls would show."""
+    return {"work": call.work, "of": _intent(call)["reference"], "item": call.item}
+
+
+def suggest(call: AgentCall) -> Json:
+    """What the intent asks for, as an action to be checked, approved and run."""
+    wanted = _intent(call)
+    return {
+        "action": "refund.create",
+        "target": f"order/{wanted['reference']}",
+        "args": {"reference": wanted["reference"], "amount_minor": wanted["amount_minor"]},
+        "confidence": 0.95,
+        "rationale": "the customer asked for it",
+    }
+
+
+def stumble(call: AgentCall) -> Json:
+    """Crashes, spins or answers, by what the intent says of this attempt; the last one answers."""
+    ways = _intent(call)["ways"]
+    way = ways[call.attempt - 1] if call.attempt <= len(ways) else "answer"
+    if way == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    while way == "spin":
+        time.monotonic()
+    return count(call)
+
+
+def _intent(call: AgentCall) -> dict[str, Any]:
+    return call.intent if isinstance(call.intent, dict) else {}
+
+
+AGENTS = {"chaos.count": count, "chaos.suggest": suggest, "chaos.stumble": stumble}
+EXECUTORS = {
+    "mindful": Target("/mindful", repeatable=True),
+    "forgetful": Target("/forgetful", repeatable=False),
+}

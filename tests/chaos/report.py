@@ -1,0 +1,119 @@
+"""The verdict: what was found, what was reached, and whether that is enough. Written as JSON, shown as a table."""
+
+import os
+import statistics
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from tests.chaos.harness import Outcome
+from tests.chaos.site import LEASE_S, ROOT
+from tests.chaos.steering import HITS_MIN
+
+# Under faults the product must not merely survive: it has to get on with its work. So much of the
+# load has to be accepted, and never may there be so long in which nothing comes to its end. The share
+# of the pace without faults is told and not judged: faults come a thousand times as often as in life,
+# and what it measures is how fast this machine starts Python.
+STALL_MAX_S = 15
+# From the death of a worker to the next hand on its command: the lease, and what may go wrong meanwhile.
+RECOVERY_P99_MAX_S = LEASE_S + 15
+SHOWN = 10
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    violations = list(_violations(outcome))
+    return {
+        "seed": outcome.options.seed,
+        "git": _git(),
+        "cores": os.cpu_count(),
+        "mutant": outcome.options.mutant,
+        "workflows": outcome.workflows,
+        "seconds": round(outcome.faulty_s, 1),
+        "throughput": {
+            "without_faults_per_s": round(outcome.calm_per_s, 2),
+            "under_faults_per_s": round(outcome.faulty_per_s, 2),
+            "share": round(_progress(outcome), 3),
+        },
+        "stall_s": round(outcome.stall_s, 1),
+        "ends": outcome.ends,
+        "decisions": outcome.decisions,
+        "faults": outcome.faults,
+        "failpoints": outcome.failpoints,
+        "restarts": outcome.restarts,
+        "answers": outcome.answers,
+        "effects": outcome.effects,
+        "lost": len(outcome.found["lost"]) + len(outcome.found["unfinished"]),
+        "duplicated": len(outcome.found["duplicated"]) + len(outcome.found["requests"]),
+        "recoveries": len(outcome.recoveries_s),
+        "recovery_p50_s": round(_percentile(outcome.recoveries_s, 50), 2),
+        "recovery_p99_s": round(_percentile(outcome.recoveries_s, 99), 2),
+        "rest_after_s": round(outcome.calm_after_s, 1),
+        "checks": {name: len(found) for name, found in outcome.found.items()},
+        "violations": violations,
+    }
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """As people read it."""
+    yield ""
+    for name in ("seed", "git", "cores", "workflows", "seconds", "lost", "duplicated"):
+        yield _line(name, report[name])
+    for name, value in report["throughput"].items():
+        yield _line(name, value)
+    for name in (
+        *("recoveries", "recovery_p50_s", "recovery_p99_s"),
+        *("stall_s", "rest_after_s", "restarts"),
+    ):
+        yield _line(name, report[name])
+    for title in ("ends", "decisions", "effects", "answers", "faults", "failpoints", "checks"):
+        yield f"\n{title}"
+        for name, value in report[title].items():
+            yield _line(f"  {name}", value)
+    yield "\nmutants"
+    for mutant in report["mutants"]:
+        yield _line(f"  {mutant['name']}", "found" if mutant["caught"] else "NOT FOUND")
+    yield ""
+    for violation in report["violations"][: 5 * SHOWN]:
+        yield f"VIOLATION  {violation}"
+
+
+def _line(name: str, value: object) -> str:
+    return f"{name:<36} {value!s:>12}"
+
+
+def _violations(outcome: Outcome) -> Iterator[str]:
+    for name, found in outcome.found.items():
+        yield from (f"{name}: {sentence}" for sentence in found[:SHOWN])
+        if len(found) > SHOWN:
+            yield f"{name}: and {len(found) - SHOWN} more"
+    if not outcome.options.mutant:
+        yield from _shortfalls(outcome)
+
+
+def _shortfalls(outcome: Outcome) -> Iterator[str]:
+    """A run in which nothing happened would find nothing, too."""
+    for name, hits in outcome.failpoints.items():
+        if hits < HITS_MIN:
+            yield f"failpoint {name} was hit {hits} times, of at least {HITS_MIN}"
+    if outcome.workflows < outcome.options.workflows:
+        yield f"{outcome.workflows} workflows were accepted, of at least {outcome.options.workflows}"
+    if outcome.stall_s > STALL_MAX_S:
+        yield f"for {outcome.stall_s:.1f} s nothing came to its end, of at most {STALL_MAX_S} s"
+    if _percentile(outcome.recoveries_s, 99) > RECOVERY_P99_MAX_S:
+        yield f"recovery_p99_s is over {RECOVERY_P99_MAX_S} s"
+
+
+def _progress(outcome: Outcome) -> float:
+    return outcome.faulty_per_s / outcome.calm_per_s if outcome.calm_per_s else 0.0
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    if len(values) < 2:
+        return sum(values)
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _git() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
