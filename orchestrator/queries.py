@@ -133,11 +133,11 @@ def output_of_run(run: Run, state: RunState) -> Json:
     if last is None:
         return None
     if not isinstance(last.output, list):
-        return _said(run, [last.output])[0]
-    return _said(run, last.output)
+        return said(run, [last.output])[0]
+    return said(run, last.output)
 
 
-def _said(run: Run, seqs: list[Json]) -> list[Json]:
+def said(run: Run, seqs: list[Json]) -> list[Json]:
     """In the order asked for; a part that was left out says nothing."""
     events = Event.objects.filter(run=run, seq__in=[seq for seq in seqs if seq])
     found = {event.seq: _value_of(event) for event in events}

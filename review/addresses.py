@@ -1,9 +1,14 @@
-"""What may stand for an id in an address; anything else is not found without asking the database."""
+"""What may stand for an id in an address, and the address of what an id names."""
+
+from django.urls import reverse
 
 from orchestrator.core.typeid import PATTERN
+from orchestrator.models import Proposal, ReviewItem, Run
 
 
 class ReadableId:
+    """Anything else is not found without asking the database."""
+
     regex = PATTERN.pattern
 
     def to_python(self, text: str) -> str:
@@ -11,3 +16,14 @@ class ReadableId:
 
     def to_url(self, text: str) -> str:
         return text
+
+
+def page_of(found: Proposal | ReviewItem | Run) -> str:
+    """What is about a proposal is shown on the page of the proposal."""
+    if isinstance(found, Run):
+        return reverse("run", args=[found.pk])
+    if isinstance(found, Proposal):
+        return reverse("proposal", args=[found.pk])
+    if found.proposal_id:
+        return reverse("proposal", args=[found.proposal_id])
+    return reverse("item", args=[found.pk])

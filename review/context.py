@@ -24,6 +24,8 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("queue", "Queue", "inbox", "g q", "queue.view"),
     Entry("proposals", "Proposals", "layers", "g p", "proposals.view"),
+    Entry("runs", "Runs", "activity", "g r", "runs.view"),
+    Entry("workflows", "Workflows", "workflow", "g w", "runs.view"),
     Entry("audit_log", "Audit log", "scroll-text", "g l", "audit.view"),
 )
 

@@ -10,7 +10,7 @@ from django.forms.renderers import DjangoTemplates
 from django.template.loader import get_template
 
 from orchestrator.models import Decision, ReviewItem
-from review.presentation.chips import STATUSES
+from review.presentation.chips import RUNS, STATUSES
 
 
 class Renderer(DjangoTemplates):
@@ -105,6 +105,24 @@ class ProposalFilter(forms.Form):
         super().__init__(data)
         _offer(self.fields["action"], actions, data.get("action", ""))
         _offer(self.fields["agent"], agents, data.get("agent", ""))
+
+
+class RunListFilter(forms.Form):
+    status = forms.ChoiceField(
+        choices=[("", "Any status"), *((name, look.label) for name, look in RUNS.items())],
+        required=False,
+    )
+    workflow = forms.ChoiceField(choices=[("", "Any workflow")], required=False)
+    # Chosen by a link; hidden, so that filtering further keeps it.
+    mine = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Mapping[str, Any], *, workflows: Sequence[str]) -> None:
+        super().__init__(data)
+        _offer(self.fields["workflow"], workflows, data.get("workflow", ""))
+
+
+class CancelForm(forms.Form):
+    reason = forms.CharField(max_length=1_000)
 
 
 class AuditFilter(forms.Form):

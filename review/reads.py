@@ -21,12 +21,18 @@ from orchestrator.models import (
     PolicyCheck,
     Proposal,
     ReviewItem,
+    Run,
 )
 from orchestrator.queries import ProposalReport, report_of
 from review.paging import Page, newest_first
 
 SIDE_LIST_MAX = 30
+RUN_OF_ITEM = ("run__workflow_version__workflow",)
 NAMES_FROM_RECENT = 500
+# Where people judge, and independently of each other. The other kinds ask for facts.
+JUDGED = frozenset(
+    {ReviewItem.Kind.GUARDRAIL_FAILURE, ReviewItem.Kind.ESCALATION, ReviewItem.Kind.APPROVAL}
+)
 HISTORY_MAX = 200
 
 
@@ -50,7 +56,7 @@ def pulse() -> Pulse:
 
 
 def waiting_items(*, kind: str = "", action: str = "") -> QuerySet[ReviewItem]:
-    items = ReviewItem.objects.waiting().select_related("proposal", "holder")
+    items = ReviewItem.objects.waiting().select_related("proposal", "command", *RUN_OF_ITEM)
     if kind:
         items = items.filter(kind=kind)
     if action:
@@ -88,8 +94,8 @@ def _queue_place(cursor: str) -> tuple[int, datetime, str] | None:
 
 
 def waiting_actions() -> list[str]:
-    actions = ReviewItem.objects.waiting().values_list("proposal__action", flat=True)
-    return sorted(set(actions[:NAMES_FROM_RECENT]))
+    items = ReviewItem.objects.waiting().filter(proposal__isnull=False)
+    return sorted(set(items.values_list("proposal__action", flat=True)[:NAMES_FROM_RECENT]))
 
 
 def side_list() -> list[ReviewItem]:
@@ -97,8 +103,16 @@ def side_list() -> list[ReviewItem]:
     return list(waiting_items()[:SIDE_LIST_MAX])
 
 
-def is_item_of(item: str, proposal: str) -> bool:
-    return ReviewItem.objects.filter(pk=item, proposal=proposal).exists()
+def is_item_at(item: str, page: str) -> bool:
+    """On the page of its proposal, or on its own if it has none."""
+    if item == page:
+        return ReviewItem.objects.filter(pk=item, proposal=None).exists()
+    return ReviewItem.objects.filter(pk=item, proposal=page).exists()
+
+
+def proposal_of_item(pk: str) -> str | None:
+    """None also where there is no such item."""
+    return ReviewItem.objects.filter(pk=pk).values_list("proposal", flat=True).first()
 
 
 # Proposals ------------------------------------------------------------------------------------
@@ -109,10 +123,10 @@ def proposals_page(
 ) -> Page[Proposal]:
     wanted = {"status": status, "action": action, "agent": agent}
     rows = Proposal.objects.filter(**{name: text for name, text in wanted.items() if text})
-    return newest_first(rows, before=_id_or_nothing(before), after=_id_or_nothing(after))
+    return newest_first(rows, before=id_or_nothing(before), after=id_or_nothing(after))
 
 
-def _id_or_nothing(text: str) -> str:
+def id_or_nothing(text: str) -> str:
     return text if PATTERN.fullmatch(text) else ""
 
 
@@ -122,30 +136,56 @@ def recent_names(field: str) -> list[str]:
     return sorted(set(recent))
 
 
-def find(text: str) -> Proposal | None:
-    """The proposal that an id of any kind belongs to."""
+def find(text: str) -> Proposal | Run | ReviewItem | None:
+    """What has a page of its own and is, or holds, what an id of any kind names."""
     if not PATTERN.fullmatch(text):
         return None
-    belongs = {
-        "prp": Q(pk=text),
-        "run": Q(run_id=text),
-        "rev": Q(review_items=text),
-        "dec": Q(review_items__decisions=text),
-        "eff": Q(effect=text),
+    found: dict[str, QuerySet[Any]] = {
+        "run": Run.objects.filter(pk=text),
+        "prp": Proposal.objects.filter(pk=text),
+        "eff": Proposal.objects.filter(effect=text),
+        "rev": ReviewItem.objects.filter(pk=text),
+        "dec": ReviewItem.objects.filter(decisions=text),
     }
-    wanted = belongs.get(text.partition("_")[0])
-    return Proposal.objects.filter(wanted).order_by("-pk").first() if wanted else None
+    rows = found.get(text.partition("_")[0])
+    return rows.first() if rows is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Case(ProposalReport):
-    """One proposal with everything that was said and done about it, by machines and by people."""
+class Decidable:
+    """What a page must know of an item on it, whatever the item is about."""
 
+    __slots__ = ()
+    item: ReviewItem | None
     decisions: Sequence[Decision]
 
     @property
     def is_waiting(self) -> bool:
         return self.item is not None and self.item.is_waiting
+
+    @property
+    def own_decisions(self) -> list[Decision]:
+        """About the newest item; a proposal can have had others."""
+        return [one for one in self.decisions if self.item and one.item_id == self.item.pk]
+
+    @property
+    def approvals(self) -> int:
+        return sum(one.verdict == Decision.Verdict.APPROVE for one in self.own_decisions)
+
+    def decided_by(self, user: Any) -> bool:
+        return any(decision.reviewer_id == user.pk for decision in self.own_decisions)
+
+    def is_open_to(self, user: Any) -> bool:
+        """Verdicts and confidence stay hidden until the reader has decided, or nobody has to judge."""
+        is_judged = self.item is not None and self.item.kind in JUDGED
+        return not (self.is_waiting and is_judged) or self.decided_by(user)
+
+
+@dataclass(frozen=True, slots=True)
+class Case(ProposalReport, Decidable):
+    """One proposal with everything that was said and done about it, by machines and by people."""
+
+    item: ReviewItem | None
+    decisions: Sequence[Decision]
 
     @property
     def failed(self) -> list[PolicyCheck]:
@@ -169,17 +209,6 @@ class Case(ProposalReport):
             item and (item.status, item.version),
             effect and effect.status,
         )
-
-    @property
-    def approvals(self) -> int:
-        return sum(decision.verdict == Decision.Verdict.APPROVE for decision in self.decisions)
-
-    def decided_by(self, user: Any) -> bool:
-        return any(decision.reviewer_id == user.pk for decision in self.decisions)
-
-    def is_open_to(self, user: Any) -> bool:
-        """Verdicts and confidence stay hidden until the reader has decided, or nobody has to."""
-        return not self.is_waiting or self.decided_by(user)
 
 
 def case(pk: str) -> Case:
@@ -207,11 +236,14 @@ class Happening:
 
 
 def happenings(case: Case) -> list[Happening]:
-    events = Event.objects.filter(run_id=case.proposal.run_id).order_by("seq")[:HISTORY_MAX]
-    lines = [Happening(event.kind, event.at, _facts(event)) for event in events]
-    return [
-        line for line in lines if line.facts.get("proposal", case.proposal.pk) == case.proposal.pk
+    """Of a run that may be about much more, what names this proposal, and how it all began."""
+    pk = case.proposal.pk
+    events = Event.objects.filter(Q(seq=1) | Q(payload__contains=pk), run=case.proposal.run_id)
+    lines = [
+        Happening(event.kind, event.at, _facts(event))
+        for event in events.order_by("seq")[:HISTORY_MAX]
     ]
+    return [line for line in lines if line.facts.get("proposal", pk) == pk]
 
 
 def _facts(event: Event) -> dict[str, Any]:
@@ -236,10 +268,10 @@ def audit_page(
     if who:
         people = User.objects.filter(username=who)
         rows = rows.filter(Q(user__in=people) | Q(token__owner__in=people))
-    return newest_first(rows, before=_number_or_none(before), after=_number_or_none(after))
+    return newest_first(rows, before=number_or_none(before), after=number_or_none(after))
 
 
-def _number_or_none(text: str) -> int | None:
+def number_or_none(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 

@@ -1,8 +1,11 @@
 """Do the work of workers in the test's own thread and transaction."""
 
+from orchestrator.core.codec import Json
 from orchestrator.engine.claim import Claimed, claim
 from orchestrator.engine.crew import Crew
 from orchestrator.jobs import DESK
+from orchestrator.models import Run
+from orchestrator.queries import output_of_run
 
 
 def crew(queue: str = "effects") -> Crew:
@@ -26,3 +29,7 @@ def claim_one(queue: str = "effects", worker: str = "test") -> Claimed | None:
 
 def run(claimed: Claimed) -> None:
     crew().run(claimed)
+
+
+def output_of(run: Run) -> Json:
+    return output_of_run(run, run.canonical_state)

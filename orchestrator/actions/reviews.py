@@ -126,7 +126,7 @@ def ask_person(claimed: Claimed) -> None:
             kind=ReviewItem.Kind.APPROVAL,
             work=work,
             question=definitions.question(definition, work),
-            opened_because=[f"the run asks before it goes on after {work!r}"],
+            opened_because=["the run asks before it goes on"],
             approvals_needed=planned.approvals,
             due_at=timezone.now() + timedelta(seconds=planned.due_s),
         )

@@ -12,14 +12,17 @@ from orchestrator.actions.actor import Actor, audit, audit_many
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
-from orchestrator.core.errors import BadInput, IllegalTransition, NotFound, QueueFull
+from orchestrator.core.errors import BadInput, IllegalTransition, QueueFull
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.plans import definition_of
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Command, Event, Run, WorkflowVersion
 from orchestrator.models.ids import new_id
+from orchestrator.queries import output_of_run, said
 
+# The number of the event that says what a run is for.
+INTENT = 1
 OPEN = (Run.Status.NEW, Run.Status.RUNNING, Run.Status.WAITING)
 REASON_LENGTH_MAX = 1_000
 NAME_LENGTH_MAX = 100
@@ -91,7 +94,7 @@ def start_child(claimed: Claimed) -> None:
     """A run that another run waits for. Both are told of each other in one transaction."""
     parent = Run.objects.select_related("workflow_version__workflow").get(pk=claimed.run)
     version = workflows.newest_plan(claimed.payload["workflow"])
-    intent = _handed_on(claimed)
+    intent = _handed_on(claimed, parent)
     _check_intent(version, intent)
     run = new_id("run")
     with transaction.atomic():
@@ -117,7 +120,7 @@ def tell_parent(claimed: Claimed) -> None:
         work=claimed.payload["work"],
         run=child.pk,
         status=state.status,
-        output=output_of(child) if state.status == "completed" else None,
+        output=output_of_run(child, state) if state.status == "completed" else None,
         error=dict(state.error) if state.error else None,
     )
     with transaction.atomic():
@@ -185,19 +188,10 @@ def _check_count(runs: QuerySet[Run], limit: int, what: str) -> None:
         raise QueueFull(what, limit)
 
 
-def _handed_on(claimed: Claimed) -> Json:
+def _handed_on(claimed: Claimed, parent: Run) -> Json:
     """What the stage before said, and for the first stage the intent itself."""
-    inputs = claimed.payload.get("inputs", {})
-    where = next(iter(inputs.values()), 1)
-    if isinstance(where, list):
-        return [_said(claimed.run, seq) for seq in where]
-    return _said(claimed.run, where or 1)
-
-
-def _said(run: str, seq: int) -> Json:
-    event = Event.objects.get(run=run, seq=seq)
-    data = read(event.payload)
-    return ev.value_of(ev.from_json(event.kind, data if isinstance(data, dict) else {}))
+    where = next(iter(claimed.payload.get("inputs", {}).values()), INTENT)
+    return said(parent, where) if isinstance(where, list) else said(parent, [where or INTENT])[0]
 
 
 def _lineage(parent: Run) -> tuple[str, ...]:
@@ -206,21 +200,3 @@ def _lineage(parent: Run) -> tuple[str, ...]:
     above = data.get("lineage", []) if isinstance(data, dict) else []
     names = above if isinstance(above, list) else []
     return (*map(str, names), parent.workflow_version.workflow.slug)
-
-
-def output_of(run: Run) -> Json:
-    """What the last work that said anything said."""
-    works = [work for work in run.canonical_state.works.values() if work.output]
-    if not works:
-        return None
-    last = max(works, key=lambda work: work.visit).output
-    if isinstance(last, list):
-        return [_said(run.pk, seq) for seq in last if isinstance(seq, int) and seq]
-    return _said(run.pk, last) if isinstance(last, int) else None
-
-
-def find(run_id: str) -> Run:
-    run = Run.objects.filter(pk=run_id).first()
-    if run is None:
-        raise NotFound("run", run_id)
-    return run

@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 from ninja.parser import Parser
 
-from orchestrator.api import problems, proposals
+from orchestrator.api import problems, proposals, runs, workflows
 from orchestrator.core.codec import JsonLimits, safe_json
 from orchestrator.core.errors import BadJson, NotJson
 
@@ -45,5 +45,7 @@ api = NinjaAPI(
     docs=DocsPage(),
 )
 api.add_router("", proposals.router)
+api.add_router("", runs.router)
+api.add_router("", workflows.router)
 for kind, handler in problems.HANDLERS.items():
     api.add_exception_handler(kind, handler)

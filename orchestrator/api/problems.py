@@ -22,6 +22,7 @@ STATUS: dict[type[errors.CountersignError], int] = {
     errors.BadInput: 422,
     errors.NotJson: 415,
     errors.RuleInvalid: 422,
+    errors.DefinitionInvalid: 422,
     errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.QueueFull: 429,
@@ -43,10 +44,17 @@ def of_refusal(request: HttpRequest, error: errors.CountersignError) -> HttpResp
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if isinstance(error, errors.BadJson) and error.too_large:
         status = 413
-    response = problem(error.code, status, str(error))
+    response = problem(error.code, status, str(error), **_details(error))
     if isinstance(error, errors.QueueFull):
         response["Retry-After"] = str(error.retry_after_s)
     return response
+
+
+def _details(error: errors.CountersignError) -> dict[str, Any]:
+    """Every mistake of a document with its place, for those who have to find it."""
+    if isinstance(error, errors.DefinitionInvalid):
+        return {"errors": [problem._asdict() for problem in error.problems]}
+    return {}
 
 
 def of_validation(request: HttpRequest, error: ValidationError) -> HttpResponse:

@@ -6,12 +6,13 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Schema
+from ninja import Query, Router
 
 from orchestrator import queries
 from orchestrator.actions import proposals
 from orchestrator.api.auth import Bearer, actor_of, token_of
 from orchestrator.api.idempotency import once
+from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.schemas import (
     BrowseIn,
     EffectOut,
@@ -77,7 +78,7 @@ def submit(request: HttpRequest, suggestion: ProposalIn) -> HttpResponse:
 )
 def read(request: HttpRequest, proposal_id: str, query: Query[WaitIn]) -> ProposalOut:
     """With `wait`, answers as soon as the proposal is settled, or with its state when time is up."""
-    _refuse_unknown(request, WaitIn)
+    refuse_unknown(request, WaitIn)
     deadline = time.monotonic() + min(query.wait, settings.API_WAIT_MAX_S)
     proposal = _find(request, proposal_id)
     while proposal.status not in SETTLED and time.monotonic() < deadline:
@@ -96,7 +97,7 @@ def read(request: HttpRequest, proposal_id: str, query: Query[WaitIn]) -> Propos
 )
 def browse(request: HttpRequest, query: Query[BrowseIn]) -> ProposalPageOut:
     """Paged by key, so that a page costs the same at any depth."""
-    _refuse_unknown(request, BrowseIn)
+    refuse_unknown(request, BrowseIn)
     if query.status and query.status not in Proposal.Status.values:
         raise BadInput("status", f"choose among {', '.join(Proposal.Status.values)}.")
     if query.before and not typeid.is_id(query.before, "prp"):
@@ -162,13 +163,6 @@ def _evaluation(report: queries.ProposalReport) -> EvaluationOut | None:
         reasons=report.disposition.reasons,
         parts=[EvaluationPartOut.from_orm(part) for part in report.evaluations],
     )
-
-
-def _refuse_unknown(request: HttpRequest, known: type[Schema]) -> None:
-    """A mistyped filter that is ignored would look like an answer."""
-    for name in request.GET:
-        if name not in known.model_fields:
-            raise BadInput(name[:60], f"it is not known here; use {', '.join(known.model_fields)}.")
 
 
 def _find(request: HttpRequest, proposal_id: str) -> Proposal:

@@ -173,3 +173,166 @@ class ProblemOut(Schema):
     type: str
     title: str
     status: int
+
+
+class WorkflowsIn(Schema):
+    """Which workflows to list."""
+
+    after: Word = Field("", description="`next` of the page before")
+    limit: int = Field(50, ge=1, le=200)
+
+
+class WorkflowLineOut(Schema):
+    workflow: str
+    version: int
+    pattern: str
+    title: str
+    content_hash: str
+    created_at: datetime
+    created_by: str | None
+
+
+class WorkflowVersionOut(WorkflowLineOut):
+    definition: dict[str, Any] = Field(description="as it is stored, with every default filled in")
+
+
+class WorkflowPageOut(Schema):
+    workflows: list[WorkflowLineOut]
+    next: str | None = Field(description="pass it as `after` to get the next page; null at the end")
+
+
+class DefinitionErrorOut(Schema):
+    pointer: str = Field(description="a JSON pointer into what was sent")
+    reason: str
+
+
+class DefinitionProblemOut(ProblemOut):
+    errors: list[DefinitionErrorOut] = Field(
+        default_factory=list, description="everything that is wrong with a definition"
+    )
+
+
+RUN_EXAMPLE: dict[str, Any] = {
+    "workflow": "refunds",
+    "intent": {"order": "A-20931", "complaint": "The frame arrived damaged."},
+    "external_id": "case-881",
+}
+
+
+class RunIn(Strict):
+    """What is wanted of a workflow. Every agent of the run is handed the intent, word for word."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [RUN_EXAMPLE]}
+    )
+
+    workflow: Slug
+    intent: Any = Field(None, description="fits the schema that the workflow has for it")
+    external_id: str = Field("", max_length=200, description="your own name for this run")
+
+
+class SignalIn(Strict):
+    """Something that the run waits for has happened outside."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    data: Any = None
+
+
+class CancelIn(Strict):
+    reason: str = Field(min_length=1, max_length=1_000)
+
+
+class RunsIn(Schema):
+    """Which runs to list."""
+
+    status: Word = ""
+    workflow: Word = ""
+    before: str = Field("", description="`next` of the page before")
+    limit: int = Field(50, ge=1, le=200)
+
+
+class RunWaitIn(Schema):
+    wait: float = Field(
+        0, ge=0, description="seconds to wait until it has ended or waits itself, at most 25"
+    )
+
+
+class EventsIn(Schema):
+    after: int = Field(0, ge=0, le=2**31 - 1, description="`next` of the page before")
+    limit: int = Field(50, ge=1, le=200)
+
+
+class SpentOut(Schema):
+    steps: int
+    agent_calls: int
+    tokens: int
+    money_micros: int
+
+
+class WorkOut(Schema):
+    """A stage of a pipeline, or the work of a machine's state."""
+
+    name: str
+    status: str
+    attempt: int
+    calls: int
+    tokens: int
+    money_micros: int
+    review_item: str
+    proposal: str
+    child: str
+
+
+class RunOut(Schema):
+    id: str
+    external_id: str
+    workflow: str
+    version: int
+    status: str
+    position: str = Field(description="the stage or state it is at")
+    parent: str | None
+    started_by: str | None
+    created_at: datetime
+    ended_at: datetime | None
+    wakes_at: datetime | None = Field(description="the earliest time it waits for")
+    events: int
+    spent: SpentOut
+    works: list[WorkOut]
+    proposals: list[str]
+    error: dict[str, Any] | None = Field(
+        description="who, where, why, whether to retry, and the `cause` it came from"
+    )
+    output: Any = Field(None, description="of a run that completed: what its last work said")
+
+
+class RunLineOut(Schema):
+    id: str
+    external_id: str
+    workflow: str
+    version: int
+    status: str
+    parent: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class RunPageOut(Schema):
+    runs: list[RunLineOut]
+    next: str | None = Field(
+        description="pass it as `before` to get the next page; null at the end"
+    )
+
+
+class EventOut(Schema):
+    seq: int
+    kind: str
+    at: datetime
+    key: str | None
+    payload: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+class EventPageOut(Schema):
+    events: list[EventOut]
+    next: int | None = Field(description="pass it as `after` to get what follows; null at the end")

@@ -230,14 +230,6 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(('wakes_at__isnull', False)), fields=['wakes_at'], name='run_wakes'),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status__in', ['new', 'running', 'waiting'])), fields=['workflow_version'], name='run_open'),
-        ),
-        migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status__in', ['new', 'running', 'waiting']), ('token__isnull', False)), fields=['token'], name='run_open_of_token'),
-        ),
-        migrations.AddIndex(
             model_name='command',
             index=models.Index(condition=models.Q(('crashes__gt', 0), ('status', 'pending')), fields=['crashes'], name='command_crashing'),
         ),

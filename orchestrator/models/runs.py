@@ -24,11 +24,18 @@ class Run(models.Model):
         CANCELLED = "cancelled"
 
     id = IdField("run")
-    workflow_version = models.ForeignKey(WorkflowVersion, models.PROTECT, related_name="runs")
-    parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="children")
-    token = models.ForeignKey(ApiToken, models.PROTECT, null=True, related_name="runs")
+    # Each is found through an index below; one of its own would be a second to keep at every step.
+    workflow_version = models.ForeignKey(
+        WorkflowVersion, models.PROTECT, related_name="runs", db_index=False
+    )
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="children", db_index=False
+    )
+    token = models.ForeignKey(
+        ApiToken, models.PROTECT, null=True, related_name="runs", db_index=False
+    )
     started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="runs"
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="runs", db_index=False
     )
     external_id = models.CharField(max_length=200, default="")
     status = models.CharField(max_length=20, choices=Status, default=Status.NEW)
@@ -51,20 +58,21 @@ class Run(models.Model):
             ),
         ]
         indexes = [
+            # queries.run_ids: lists of runs, each a few rows from the end of one of these;
+            # actions.runs: how many runs of a workflow, and of a token, are open.
+            models.Index(fields=["status", "-id"], name="run_by_status"),
+            models.Index(fields=["workflow_version", "status", "-id"], name="run_by_version"),
+            models.Index(fields=["started_by", "status", "-id"], name="run_by_person"),
+            models.Index(fields=["token", "status", "-id"], name="run_by_token"),
+            # The page of a run: those it started.
+            models.Index(
+                fields=["parent", "-id"],
+                name="run_children",
+                condition=models.Q(parent__isnull=False),
+            ),
             # engine.sweep: times that runs wait for.
             models.Index(
                 fields=["wakes_at"], name="run_wakes", condition=models.Q(wakes_at__isnull=False)
-            ),
-            # actions.runs: how many runs of a workflow, and of a token, are open.
-            models.Index(
-                fields=["workflow_version"],
-                name="run_open",
-                condition=models.Q(status__in=["new", "running", "waiting"]),
-            ),
-            models.Index(
-                fields=["token"],
-                name="run_open_of_token",
-                condition=models.Q(status__in=["new", "running", "waiting"], token__isnull=False),
             ),
         ]
 

@@ -45,11 +45,40 @@ EFFECTS = {
 KINDS = {
     "guardrail_failure": Look("Guardrail", "warn", "shield-alert"),
     "escalation": Look("Low score", "info", "gauge"),
+    "approval": Look("A run asks", "info", "circle-question-mark"),
+    "unknown_effect": Look("Outcome unknown", "warn", "circle-alert"),
+    "stuck_command": Look("Stuck work", "bad", "wrench"),
 }
 BANDS = {
     "accept": Look("Accept", "ok", "circle-check"),
     "revise": Look("Revise", "warn", "undo-2"),
     "escalate": Look("Escalate", "bad", "triangle-alert"),
+}
+RUNS = {
+    "new": Look("New", "quiet", "circle-dashed"),
+    "running": Look("Running", "info", "loader"),
+    "waiting": Look("Waiting", "warn", "hourglass"),
+    "completed": Look("Completed", "ok", "circle-check", is_final=True),
+    "failed": Look("Failed", "bad", "circle-alert", is_final=True),
+    "cancelled": Look("Cancelled", "quiet", "ban", is_final=True),
+}
+WORKS = {
+    "planned": Look("Not begun", "quiet", "circle-dashed"),
+    "running": Look("At work", "info", "loader"),
+    "waiting": Look("Waiting", "warn", "hourglass"),
+    "deciding": Look("Being decided", "warn", "eye"),
+    "done": Look("Done", "ok", "circle-check", is_final=True),
+    "skipped": Look("Left out", "quiet", "undo-2", is_final=True),
+    "failed": Look("Failed", "bad", "circle-alert", is_final=True),
+    "stopped": Look("Stopped", "quiet", "ban", is_final=True),
+}
+COMMANDS = {
+    "pending": Look("Waits", "quiet", "clock"),
+    "running": Look("Running", "info", "loader"),
+    "done": Look("Done", "ok", "circle-check", is_final=True),
+    "failed": Look("Failed", "bad", "circle-alert", is_final=True),
+    "cancelled": Look("Cancelled", "quiet", "ban", is_final=True),
+    "quarantined": Look("Kept for a person", "warn", "wrench"),
 }
 
 

@@ -1,8 +1,9 @@
-"""The history of a proposal in words: one literal table from what happened to how it is told."""
+"""What happened, in words: one literal table from each kind of event to how it is told."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from review.reads import Happening
 
@@ -16,6 +17,15 @@ class Line(NamedTuple):
 
 TOLD = {
     "run_started": ("Run started in workflow {workflow} v{version}", "quiet"),
+    "work_finished": ("{work} answered", "ok"),
+    "work_failed": ("{work} failed: {error.reason}", "bad"),
+    "person_asked": ("{work} asks a person", "info"),
+    "person_answered": ("{work} was answered by {by}: {verdict}", "info"),
+    "signal_received": ("Signal {name} came from {by}", "info"),
+    "child_started": ("{work} started another run", "info"),
+    "child_ended": ("The run that {work} started {status}", "info"),
+    "time_reached": ("A time it waited for was reached", "warn"),
+    "run_cancelled": ("Cancelled by {by}: {reason}", "warn"),
     "proposal_received": ("Proposed by {agent}", "info"),
     "proposal_disposed": ("Guardrails and evaluation said: {disposition}", "info"),
     "approval_given": ("Approved by {by}; one more approval is needed", "info"),
@@ -26,8 +36,20 @@ TOLD = {
     "effect_succeeded": ("Effect done, receipt recorded", "ok"),
     "effect_failed": ("Effect failed", "bad"),
     "effect_lost": ("Effect called, outcome unknown", "warn"),
+    "effect_settled": ("{by} looked: {verdict}", "info"),
+}
+# What codes mean inside these sentences.
+WORDS = {
+    "verdict": {
+        "approve": "approved",
+        "reject": "rejected",
+        "happened": "it happened",
+        "not_happened": "it did not happen",
+        "retry": "it did not happen, so it runs again",
+    },
 }
 PEOPLE = ("by",)
+_PLACE = re.compile(r"\{([a-z_.]+)\}")
 
 
 def told(happenings: Iterable[Happening], *, hide_people: bool) -> list[Line]:
@@ -35,14 +57,22 @@ def told(happenings: Iterable[Happening], *, hide_people: bool) -> list[Line]:
 
 
 def _line(happening: Happening, hide_people: bool) -> Line:
-    text, tone = TOLD.get(happening.kind, (happening.kind.replace("_", " "), "quiet"))
-    facts = {name: str(value) for name, value in happening.facts.items()}
+    facts = dict(happening.facts)
     if hide_people:
         facts |= dict.fromkeys(PEOPLE, "somebody")
-    return Line(_fill(text, facts), tone, happening.at)
+    text, tone = tell(happening.kind, facts)
+    return Line(text, tone, happening.at)
 
 
-def _fill(text: str, facts: dict[str, str]) -> str:
-    for name, value in facts.items():
-        text = text.replace("{" + name + "}", value)
-    return text
+def tell(kind: str, facts: Mapping[str, Any]) -> tuple[str, str]:
+    """The sentence and its tone. A kind that is not listed is told by its own name."""
+    text, tone = TOLD.get(kind, (kind.replace("_", " "), "quiet"))
+    # In one go: what was filled in may itself look like a place.
+    return _PLACE.sub(lambda place: _word(facts, place.group(1)), text), tone
+
+
+def _word(facts: Mapping[str, Any], path: str) -> str:
+    found: Any = facts
+    for name in path.split("."):
+        found = found.get(name, "…") if isinstance(found, Mapping) else "…"
+    return WORDS.get(path, {}).get(str(found), str(found))

@@ -23,6 +23,13 @@ def money(minor: object, currency: object) -> str:
     return f"{sign}{symbol}{amount}" if symbol else f"{sign}{amount} {code}"
 
 
+def cost(micros: float) -> str:
+    """Millionths of the unit that the agents of a workflow are priced in; nothing says which it is."""
+    amount = Decimal(micros).scaleb(-6)
+    digits = 2 if amount >= 1 or not micros else 4 if amount >= Decimal("0.001") else 6
+    return f"{amount:,.{digits}f}"
+
+
 def is_currency(code: object) -> bool:
     return (
         isinstance(code, str)

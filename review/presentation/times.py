@@ -79,6 +79,13 @@ def span(seconds: float) -> str:
     return f"{days}d {hours}h" if hours else f"{days}d"
 
 
+def took(seconds: float) -> str:
+    """How long something lasted: 420 ms, 4.2 s, 3h 12m."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < MINUTE_S else span(seconds)
+
+
 def _machine(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 

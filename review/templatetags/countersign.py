@@ -5,16 +5,31 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from orchestrator.models import Proposal, ReviewItem
-from review.presentation import audit, chips, gauge, icons, money, openapi, sentences, times, values
+from orchestrator.models import Command, Proposal, ReviewItem, Run
+from review.addresses import page_of
+from review.presentation import (
+    audit,
+    chips,
+    gauge,
+    icons,
+    items,
+    money,
+    openapi,
+    sentences,
+    times,
+    values,
+)
 
 register = template.Library()
 
 register.simple_tag(icons.icon)
 register.simple_tag(money.money)
+register.filter(money.cost)
+register.filter(intcomma)
 register.simple_tag(values.value)
 register.simple_tag(values.said)
 register.simple_tag(times.ago)
@@ -23,6 +38,10 @@ register.simple_tag(times.due)
 register.simple_tag(times.clock)
 register.simple_tag(sentences.sentence)
 register.simple_tag(sentences.plain_sentence)
+register.simple_tag(items.item_sentence)
+register.simple_tag(items.plain_item_sentence)
+register.simple_tag(items.item_subject)
+register.simple_tag(page_of)
 register.simple_tag(audit.audit_object)
 register.simple_tag(audit.audit_detail)
 register.simple_tag(gauge.gauge_title)
@@ -41,6 +60,16 @@ def status_chip(proposal: Proposal) -> SafeString:
 
 
 @register.simple_tag
+def run_chip(run: Run) -> SafeString:
+    return chips.chip_of(chips.RUNS, run.status)
+
+
+@register.simple_tag
+def command_chip(command: Command) -> SafeString:
+    return chips.chip_of(chips.COMMANDS, command.status)
+
+
+@register.simple_tag
 def effect_chip(effect: str) -> SafeString:
     return chips.chip_of(chips.EFFECTS, effect)
 
@@ -54,10 +83,10 @@ def kind_chip(item: ReviewItem) -> SafeString:
 def why(item: ReviewItem) -> SafeString:
     """The first reason in a list; the page of the proposal has them all."""
     reasons = item.opened_because
-    if item.kind == ReviewItem.Kind.ESCALATION or not reasons:
+    if item.kind == ReviewItem.Kind.ESCALATION:
         # The reason would show the agent's confidence to somebody who has yet to decide.
         return mark_safe("score too low, or none")
-    return values.said(str(reasons[0]))
+    return values.said(str(reasons[0])) if reasons else mark_safe("")
 
 
 @register.simple_tag
@@ -123,5 +152,4 @@ def short_id(full: str) -> str:
 
 @register.filter
 def seconds_between(start: datetime, end: datetime) -> str:
-    seconds = (end - start).total_seconds()
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    return times.took((end - start).total_seconds())

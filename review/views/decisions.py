@@ -1,7 +1,9 @@
-"""The one form that matters: a person's decision."""
+"""The one form that matters: a person's decision, on the page of whatever it is about."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -17,32 +19,67 @@ from review.access import requires
 from review.case import case_page
 from review.forms import DecisionForm
 from review.htmx import aim, is_partial
+from review.item_page import matter, matter_page
 
 MORE_NEEDED = "Your approval is recorded. Another person must approve before anything runs."
-DONE = {"approve": "Approved.", "reject": "Rejected. Nothing runs."}
+DONE = {
+    "approve": "Approved.",
+    "reject": "Rejected. Nothing runs.",
+    "happened": "Recorded: it happened.",
+    "not_happened": "Recorded: it did not happen. It is not run again.",
+    "retry": "Recorded. It is run again.",
+    "give_up": "Given up. It is not run again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a decision is taken, and what is shown there afterwards."""
+
+    name: str
+    pk: str
+    template: str
+    facts: Callable[[HttpRequest, str], dict[str, Any]]
 
 
 @require_POST
 @requires("queue.decide")
 def decide(request: HttpRequest, pk: str) -> HttpResponse:
+    return _decide(request, Page("proposal", pk, "review/proposal.html", _case_facts))
+
+
+@require_POST
+@requires("queue.decide")
+def decide_item(request: HttpRequest, pk: str) -> HttpResponse:
+    return _decide(request, Page("item", pk, "review/item.html", _matter_facts))
+
+
+def _case_facts(request: HttpRequest, pk: str) -> dict[str, Any]:
+    return case_page(request, reads.case(pk))
+
+
+def _matter_facts(request: HttpRequest, pk: str) -> dict[str, Any]:
+    return matter_page(request, matter(pk, request.user))
+
+
+def _decide(request: HttpRequest, page: Page) -> HttpResponse:
     """Decide, then show the page again; a refusal keeps what was written."""
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        return _refuse(request, pk, form, _first_problem(form))
+        return _refuse(request, page, form, _first_problem(form))
     given = form.cleaned_data
-    if not reads.is_item_of(given["item"], pk):
-        return _refuse(request, pk, form, BadInput("item", "it belongs to another proposal."))
+    if not reads.is_item_at(given["item"], page.pk):
+        return _refuse(request, page, form, BadInput("item", "it belongs to another page."))
     try:
         reviews.decide(Actor(cast(User, request.user)), given.pop("item"), **given)
     except CountersignError as error:
-        return _refuse(request, pk, form, error)
-    case = reads.case(pk)
-    news = MORE_NEEDED if case.is_waiting else DONE[given["verdict"]]
+        return _refuse(request, page, form, error)
+    facts = page.facts(request, page.pk)
+    news = MORE_NEEDED if facts["case"].is_waiting else DONE[given["verdict"]]
     if not is_partial(request):
         messages.success(request, news)
-        return redirect("proposal", pk)
-    facts = case_page(request, case) | {"announce": news}
-    return render(request, "review/proposal.html#decided", facts)
+        return redirect(page.name, page.pk)
+    return render(request, f"{page.template}#decided", facts | {"announce": news})
 
 
 def _first_problem(form: DecisionForm) -> BadInput:
@@ -52,16 +89,16 @@ def _first_problem(form: DecisionForm) -> BadInput:
 
 
 def _refuse(
-    request: HttpRequest, pk: str, form: DecisionForm, error: CountersignError
+    request: HttpRequest, page: Page, form: DecisionForm, error: CountersignError
 ) -> HttpResponse:
-    facts = case_page(request, reads.case(pk)) | {
+    facts = page.facts(request, page.pk) | {
         "error": error,
         "sent": form.data,
         "status": _status(error),
     }
-    template = "review/proposal.html"
+    template = page.template
     if is_partial(request):
-        template = f"{template}#conflict" if isinstance(error, Conflict) else f"{template}#decide"
+        template += "#conflict" if isinstance(error, Conflict) else "#decide"
     response = render(request, template, facts, status=_status(error))
     return aim(response, "#decide", "outerHTML")
 

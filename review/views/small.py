@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from review import reads
 from review.access import public, requires
+from review.addresses import page_of
 from review.context import THEMES
 from review.htmx import is_unchanged, not_modified, tag_of, with_tag
 
@@ -24,7 +25,7 @@ def find(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("id", "").strip()
     found = reads.find(text)
     if found is not None:
-        return redirect("proposal", found.pk)
+        return redirect(page_of(found))
     messages.warning(request, "No proposal, review item, effect or run has that id.")
     return redirect("proposals")
 

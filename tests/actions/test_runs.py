@@ -25,7 +25,7 @@ from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.sweep import sweep
 from orchestrator.models import AuditEntry, Command, Effect, Event, Proposal, ReviewItem, Run
 from tests.conftest import Cast
-from tests.work import work_all, work_shift
+from tests.work import output_of, work_all, work_shift
 
 SYSTEM = Actor(None)
 LONG_AGO = timezone.now() - timedelta(days=3)
@@ -72,7 +72,7 @@ def test_outputs_pass_from_stage_to_stage(start: Callable[..., Run]) -> None:
     )
     work_all()
     assert now(run).status == "completed"
-    assert runs.output_of(run) == {"list": {"items": ["a", "b"]}}
+    assert output_of(run) == {"list": {"items": ["a", "b"]}}
     assert AuditEntry.objects.filter(verb="run.started", object_id=run.pk).exists()
 
 
@@ -119,7 +119,7 @@ def test_an_optional_stage_is_left_out(start: Callable[..., Run]) -> None:
     work_all()
     assert now(run).status == "completed"
     assert run.canonical_state.works["a"].status == "skipped"
-    assert runs.output_of(run) == {"a": None}
+    assert output_of(run) == {"a": None}
 
 
 def test_only_a_saved_plan_can_be_started(db: None) -> None:
@@ -135,7 +135,7 @@ def test_a_run_keeps_to_the_version_it_started_with(start: Callable[..., Run]) -
     work_shift("agents", at_most=1)
     new = start(pipeline(stage("a", "new"), stage("b", "new")))
     work_all()
-    assert (runs.output_of(now(old)), runs.output_of(now(new))) == ("old", "new")
+    assert (output_of(now(old)), output_of(now(new))) == ("old", "new")
 
 
 class TestBackpressure:
@@ -169,7 +169,7 @@ class TestSignals:
         assert now(run).status == "waiting"
         runs.signal(SYSTEM, run.pk, name="go", data={"n": 1})
         work_all()
-        assert runs.output_of(now(run)) == {"wait": {"n": 1}}
+        assert output_of(now(run)) == {"wait": {"n": 1}}
 
     def test_another_name_and_a_second_time_are_refused(self, start: Callable[..., Run]) -> None:
         run = start(self.WAITING)
@@ -327,7 +327,7 @@ class TestChildren:
             )
         )
         work_all()
-        assert runs.output_of(now(run)) == {"inside": {"n": 1}}
+        assert output_of(now(run)) == {"inside": {"n": 1}}
         child = Run.objects.get(parent=run)
         assert (child.status, child.workflow_version.workflow.slug) == ("completed", "inner")
 

@@ -26,6 +26,7 @@ from orchestrator.engine.advance import Step, advance
 from orchestrator.models import Event, ReviewItem, Run, WorkflowVersion
 from orchestrator.models.ids import new_id
 from tests.bench.limit import ServerCpu, cpu_of, measure
+from tests.work import output_of
 
 ROUNDS = 3
 LIMIT_S = 1.0
@@ -203,7 +204,7 @@ def _time_from_decision(person: Actor) -> float:
         transaction.on_commit(lambda: committed.append(time.time()))
         reviews.decide(person, item.pk, verdict="approve", version=1, idempotency_key=item.pk)
     _until(lambda: Run.objects.filter(pk=run.pk, status="completed").exists(), every_s=0.002)
-    said: Any = runs.output_of(Run.objects.get(pk=run.pk))
+    said: Any = output_of(Run.objects.get(pk=run.pk))
     return (float(said) - committed[0]) * 1_000
 
 
@@ -258,8 +259,6 @@ def _metered(pids: list[int], done: int) -> Iterator[Work]:
     yield found
     found.wall_s = time.perf_counter() - began
     found.transactions = _transactions() - written
-    import os
-    if os.environ.get("SPLIT"): print(done, "pg ms", server.spent_s()/done*1000, "workers ms", sum(cpu_of(pid) - before[pid] for pid in pids)/done*1000, "wall", found.wall_s)
     found.cpu_s = server.spent_s() + sum(cpu_of(pid) - before[pid] for pid in pids)
 
 

@@ -19,6 +19,7 @@ from orchestrator.engine.crew import Crew
 from orchestrator.engine.sweep import sweep
 from orchestrator.jobs import DESK
 from orchestrator.models import Command, Event, Run
+from tests.work import output_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,7 +82,7 @@ def test_a_run_goes_through_without_a_bell_between_its_steps(agents: dict[str, A
     with working():
         until(lambda: ended(run))
     assert run.status == "completed"
-    assert runs.output_of(run) == 2
+    assert output_of(run) == 2
     tokens = Command.objects.filter(run=run).values_list("token", "tries", "status")
     assert set(tokens) == {(1, 1, "done")}, "no command was claimed twice"
 
@@ -91,7 +92,7 @@ def test_every_stage_is_handed_the_intent(agents: dict[str, Any]) -> None:
     run = start(stage("one"), stage("two"), intent={"wanted": "this"})
     with working():
         until(lambda: ended(run))
-    assert runs.output_of(run) == {"wanted": "this"}
+    assert output_of(run) == {"wanted": "this"}
 
 
 def test_a_hundred_calls_wait_at_once_in_one_process(agents: dict[str, Any]) -> None:
@@ -175,7 +176,7 @@ def test_an_answer_after_the_lease_was_lost_is_thrown_away(agents: dict[str, Any
         crew.wake()
         until(lambda: ended(run))
         overtaken.set()
-    assert runs.output_of(run) == "in time"
+    assert output_of(run) == "in time"
     assert Event.objects.filter(run=run, kind="work_finished").count() == 1
 
 

@@ -72,7 +72,15 @@ def used_icons() -> set[str]:
     by_tag = re.findall(r'{% icon "([a-z0-9-]+)"', text)
     by_argument = re.findall(r'{%[^%]*\b(?:icon|name)="([a-z0-9-]+)"', text)
     by_chip = re.findall(r'{% chip [^%]*"([a-z0-9-]+)" %}', text)
-    tables = (chips.STATUSES, chips.EFFECTS, chips.KINDS, chips.BANDS)
+    tables = (
+        chips.STATUSES,
+        chips.EFFECTS,
+        chips.KINDS,
+        chips.BANDS,
+        chips.RUNS,
+        chips.WORKS,
+        chips.COMMANDS,
+    )
     drawn = {look.icon for table in tables for look in table.values()}
     return {*by_tag, *by_argument, *by_chip, *drawn, *(entry.icon for entry in NAVIGATION), "clock"}
 

@@ -10,7 +10,7 @@ from orchestrator.models import Proposal
 from tests.conftest import Cast
 from tests.web.conftest import HTMX, form_for
 
-PAGES = ["/queue/", "/proposals/", "/audit-log/", "/pulse/", "/find/?id=x"]
+PAGES = ["/queue/", "/proposals/", "/audit-log/", "/pulse/", "/find/?id=x", "/runs/"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -45,16 +45,18 @@ def test_it_refuses_in_one_line_for_fragments(rita: Client) -> None:
 @pytest.mark.parametrize(
     ("who", "entries"),
     [
-        ("rita", {"Queue", "Proposals"}),
-        ("ada", {"Queue", "Proposals", "Audit log"}),
-        ("max", {"Queue", "Proposals", "Audit log"}),
+        ("rita", {"Queue", "Proposals", "Runs"}),
+        ("ada", {"Queue", "Proposals", "Runs", "Audit log"}),
+        ("max", {"Queue", "Proposals", "Runs", "Audit log"}),
     ],
 )
 def test_it_shows_only_what_the_role_may_open(
     cast: Cast, sign_in: Callable[..., Client], who: str, entries: set[str]
 ) -> None:
     page = sign_in(getattr(cast, who)).get("/proposals/").text
-    shown = {name for name in ("Queue", "Proposals", "Audit log") if f"</svg>{name}" in page}
+    shown = {
+        name for name in ("Queue", "Proposals", "Runs", "Audit log") if f"</svg>{name}" in page
+    }
     assert shown == entries
 
 
@@ -93,13 +95,22 @@ def test_managers_look_but_do_not_decide(max_: Client, held: Proposal) -> None:
     assert held.status == "in_review"
 
 
-@pytest.mark.parametrize("path", ["/queue/", "/proposals/", "/audit-log/", "/pulse/", "/"])
+@pytest.mark.parametrize(
+    "path", ["/queue/", "/proposals/", "/runs/", "/audit-log/", "/pulse/", "/"]
+)
 def test_pages_refuse_to_be_posted_to(ada: Client, path: str) -> None:
     assert ada.post(path).status_code == 405
 
 
 @pytest.mark.parametrize(
-    "path", ["/logout/", "/theme/", "/proposals/prp_01m7y6s13re5jaj1bm3y35bmxv/decide/"]
+    "path",
+    [
+        "/logout/",
+        "/theme/",
+        "/proposals/prp_01m7y6s13re5jaj1bm3y35bmxv/decide/",
+        "/items/rev_01m7y6s13re5jaj1bm3y35bmxv/decide/",
+        "/runs/run_01m7y6s13re5jaj1bm3y35bmxv/cancel/",
+    ],
 )
 def test_forms_refuse_to_be_opened(ada: Client, path: str) -> None:
     assert ada.get(path).status_code == 405

@@ -82,7 +82,7 @@ def test_an_older_version_is_refused(rita: Client, held: Proposal) -> None:
         ({"verdict": "reject", "reason": "other"}, "note: the reason is “other”"),
         ({"note": "x" * 5_001}, "note: Ensure this value has at most 5000 characters"),
         ({"note": "a\x00b"}, "note: Null characters are not allowed."),
-        ({"item": "rev_00000000000000000000000000"}, "item: it belongs to another proposal."),
+        ({"item": "rev_00000000000000000000000000"}, "item: it belongs to another page."),
     ],
 )
 def test_it_refuses_what_it_does_not_understand(

@@ -10,10 +10,11 @@ from orchestrator.core.codec import canonical
 from orchestrator.core.policy.evaluation import Bands
 from orchestrator.models import Proposal
 from review.presentation.arguments import arguments, is_tainted
+from review.presentation.faults import CAUSES_SHOWN_MAX, fault
 from review.presentation.gauge import gauge_parts, on_gauge
-from review.presentation.money import money
+from review.presentation.money import cost, money
 from review.presentation.sentences import plain_sentence, sentence
-from review.presentation.times import clock, say, span
+from review.presentation.times import clock, say, span, took
 from review.presentation.values import said, value
 
 
@@ -136,6 +137,45 @@ def test_arguments_carry_amounts_and_marks() -> None:
 )
 def test_spans(seconds: int, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0004, "0 ms"), (0.42, "420 ms"), (4.25, "4.2 s"), (59.9, "59.9 s"), (11_520, "3h 12m")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert took(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0.00"),
+        (7, "0.000007"),
+        (4_200, "0.0042"),
+        (1_234_567, "1.23"),
+        (5_000_000_000, "5,000.00"),
+    ],
+)
+def test_costs(micros: int, text: str) -> None:
+    assert cost(micros) == text
+
+
+def test_a_chain_of_errors_has_an_end() -> None:
+    error: dict[str, object] = {"code": "bottom", "reason": "why"}
+    for _ in range(100):
+        error = {"code": "again", "reason": "", "retryable": True, "cause": error}
+    found, depth = fault(error), 0
+    while found is not None:
+        assert found.reason == "It gave no reason."
+        found, depth = found.cause, depth + 1
+    assert depth == CAUSES_SHOWN_MAX
+
+
+@pytest.mark.parametrize("error", [None, {}, "text", ["list"], {"cause": "text"}])
+def test_an_error_of_an_odd_shape_breaks_no_page(error: object) -> None:
+    found = fault(error)  # type: ignore[arg-type]
+    assert found is None or found.cause is None
 
 
 @pytest.mark.parametrize(

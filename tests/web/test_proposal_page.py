@@ -155,9 +155,10 @@ def test_the_list_filters_and_pages(
     assert back.newer == ""
 
 
-def test_any_id_opens_its_proposal(rita: Client, held: Proposal) -> None:
+def test_any_id_opens_its_page(rita: Client, held: Proposal) -> None:
     item = held.review_items.get()
-    for pk in (held.pk, item.pk, held.run_id):
+    for pk in (held.pk, item.pk):
         assert rita.get("/find/", {"id": f" {pk} "})["Location"] == f"/proposals/{held.pk}/"
+    assert rita.get("/find/", {"id": held.run_id})["Location"] == f"/runs/{held.run_id}/"
     lost = rita.get("/find/", {"id": "nothing"}, follow=True)
     assert "No proposal, review item, effect or run has that id." in lost.text
