@@ -59,12 +59,12 @@ class DoorbellJob(Job):
             data = b"too large"
         return super().restore({b"data": data, b"result_ttl": b"0", b"failure_ttl": b"60"})
 
-    def _execute(self) -> None:
-        """Nothing: the ring was heard when it was taken from the queue."""
+    def check(self) -> None:
+        """Raises JobRefused unless one of us wrote it."""
         try:
             name, args, kwargs = self.func_name, self.args, self.kwargs
         except DeserializationError as error:
-            raise JobRefused("a job that is not JSON was refused") from error
+            raise JobRefused("a job that cannot be read as JSON was refused") from error
         if name != JOB or kwargs or len(args) != 1 or type(args[0]) is not int:
             raise JobRefused(f"a job naming {str(name)[:80]!r} was refused")
 
@@ -77,6 +77,20 @@ class NoDeadline(BaseDeathPenalty):
     def cancel_death_penalty(self) -> None: ...
 
 
+def _waking(wake: Callable[[], None]) -> type[Queue]:
+    """A queue that wakes somebody the moment something is taken from it, whatever it turns out to be."""
+
+    class Bell(Queue):
+        @classmethod
+        def lmove(cls, *args: Any) -> Any:
+            heard = super().lmove(*args)
+            if heard is not None:
+                wake()
+            return heard
+
+    return Bell
+
+
 class DoorbellWorker(SimpleWorker):
     """One queue, JSON only, in one process: RQ's own fork per job costs 20 ms and outlives a kill."""
 
@@ -85,7 +99,6 @@ class DoorbellWorker(SimpleWorker):
 
     def __init__(self, queue: str, wake: Callable[[], None], stop: threading.Event) -> None:
         bell = _queue(queue)
-        self._wake = wake
         self._stop = stop
         super().__init__(
             [bell],
@@ -96,13 +109,22 @@ class DoorbellWorker(SimpleWorker):
             log_job_description=False,
             default_result_ttl=0,
         )
+        self.queue_class = _waking(wake)
 
-    def dequeue_job_and_maintain_ttl(self, *args: Any, **options: Any) -> Any:
-        """Awake as soon as it rings: RQ's own book-keeping for a job takes longer than the work."""
-        heard = super().dequeue_job_and_maintain_ttl(*args, **options)
-        if heard is not None:
-            self._wake()
-        return heard
+    def execute_job(self, job: Any, queue: Queue) -> None:
+        """There is nothing to execute: the ring was heard as it came. Sweep it up, and look who wrote it.
+
+        RQ's own way keeps books of each job, which takes 4 ms of the interpreter just when the
+        committer needs it.
+        """
+        try:
+            job.check()
+        except JobRefused as error:
+            logger.error("%s", error)
+        with self.connection.pipeline(transaction=False) as pipeline:
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipeline.delete(job.key)
+            pipeline.execute()
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self._stop.set()

@@ -19,7 +19,7 @@ from orchestrator.core import events as core_events
 from orchestrator.core import state as core_state
 from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.errors import IllegalTransition, LeaseLost, NotFound
-from orchestrator.engine import project, store
+from orchestrator.engine import hear, project, store
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import plan_of
@@ -201,6 +201,8 @@ class _Batch:
             worker = taking.worker if taking else ""
             lease_s = settings.COMMAND_LEASE_S
             stored = store.want(wanted.rows, worker=worker, lease_s=lease_s) if wanted.rows else ()
+            if waiting := wanted.waiting():
+                hear.tell(waiting)
         ids = [row[0] for row in stored]
         self.done.taken = wanted.taken(ids)
         _ring_for(wanted.rows, ids)
@@ -227,6 +229,10 @@ class _Wanted:
 
     rows: list[store.Wanted] = field(default_factory=list)
     sources: list[tuple[int, dict[str, Json]]] = field(default_factory=list)
+
+    def waiting(self) -> list[str]:
+        """Queues with commands that are ready and that nobody has taken."""
+        return sorted({row.queue for row in self.rows if not row.taken and not row.delay_ms})
 
     def taken(self, ids: Sequence[int]) -> list[Claimed]:
         return [

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from orchestrator.core.codec import read
+from orchestrator.engine import sql
 
 # Ready means pending and due. SKIP LOCKED lets workers pass each other; never `id > last seen`,
 # which would skip a lower id that commits later.
 _CLAIM = """
     UPDATE orchestrator_command AS c
-       SET status = 'running', token = c.token + 1, tries = c.tries + 1, worker = %(worker)s,
-           lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s)
+       SET status = 'running', token = c.token + 1, tries = c.tries + 1, worker = %(worker)s::text,
+           lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s::integer)
       FROM (SELECT id FROM orchestrator_command
-             WHERE queue = %(queue)s AND status = 'pending' AND not_before <= statement_timestamp()
-               AND crashes < %(crashes_max)s
-             ORDER BY not_before, id LIMIT %(at_most)s FOR UPDATE SKIP LOCKED) AS ready,
+             WHERE queue = %(queue)s::text AND status = 'pending' AND not_before <= statement_timestamp()
+               AND crashes < %(crashes_max)s::integer
+             ORDER BY not_before, id LIMIT %(at_most)s::integer FOR UPDATE SKIP LOCKED) AS ready,
            orchestrator_run AS r
      WHERE c.id = ready.id AND r.id = c.run_id
     RETURNING c.id, c.run_id, r.workflow_version_id, c.kind, c.payload, c.token, c.tries
@@ -27,7 +27,7 @@ _CLAIM = """
 # Alive and at work: the lease begins anew. What comes back is still ours.
 _RENEW = """
     UPDATE orchestrator_command AS c
-       SET lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s)
+       SET lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s::integer)
       FROM unnest(%(ids)s::bigint[], %(tokens)s::integer[]) AS t(id, token)
      WHERE c.id = t.id AND c.token = t.token AND c.status = 'running'
     RETURNING c.id, c.token
@@ -66,9 +66,8 @@ def claim(queue: str, *, worker: str, at_most: int) -> list[Claimed]:
         "at_most": at_most,
         "crashes_max": settings.COMMAND_CRASHES_MAX,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, values)
-        return sorted((_claimed(row) for row in cursor.fetchall()), key=lambda found: found.id)
+    rows = sql.execute(_CLAIM, values).fetchall()
+    return sorted((_claimed(row) for row in rows), key=lambda found: found.id)
 
 
 def renew(held: Sequence[Claimed]) -> set[tuple[int, int]]:
@@ -78,9 +77,7 @@ def renew(held: Sequence[Claimed]) -> set[tuple[int, int]]:
         "tokens": [claimed.token for claimed in held],
         "lease_s": settings.COMMAND_LEASE_S,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_RENEW, values)
-        return {(command, token) for command, token in cursor.fetchall()}
+    return set(sql.execute(_RENEW, values).fetchall())
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:

@@ -4,19 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
 from orchestrator.core import events as core_events
 from orchestrator.core.codec import Json, read
 from orchestrator.core.patterns.work import find
+from orchestrator.engine import sql
 from orchestrator.engine.claim import Claimed
-from orchestrator.engine.memory import Memory
+from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import definition_of, plan_of
 from orchestrator.models import Disposition, Effect, Proposal
 
 _EVENTS = """
     SELECT e.run_id, e.seq, e.kind, e.payload
-      FROM unnest(%s::text[], %s::integer[]) AS t(run, seq)
+      FROM unnest(%(runs)s::text[], %(seqs)s::integer[]) AS t(run, seq)
       JOIN orchestrator_event e ON e.run_id = t.run AND e.seq = t.seq
 """
 INTENT = 1
@@ -72,7 +71,7 @@ def _item(claimed: Claimed, intent: Json, inputs: dict[str, Json]) -> Json:
 def _load_values(claims: Sequence[Claimed], memory: Memory) -> Values:
     places = {(claimed.run, seq) for claimed in claims for seq in _named(claimed)}
     values = {place: memory.values[place] for place in places if place in memory.values}
-    return values | _read_values(places - values.keys())
+    return values | _read_values(places - values.keys(), memory)
 
 
 def _named(claimed: Claimed) -> Iterable[int]:
@@ -82,16 +81,17 @@ def _named(claimed: Claimed) -> Iterable[int]:
             yield from (seq for seq in (where if isinstance(where, list) else [where]) if seq)
 
 
-def _read_values(places: set[tuple[str, int]]) -> Values:
+def _read_values(places: set[tuple[str, int]], memory: Memory) -> Values:
     values: Values = {}
     if not places:
         return values
-    with connection.cursor() as cursor:
-        cursor.execute(_EVENTS, [[run for run, _ in places], [seq for _, seq in places]])
-        for run, seq, kind, payload in cursor.fetchall():
-            data = read(payload)
-            event = core_events.from_json(kind, data if isinstance(data, dict) else {})
-            values[run, seq] = core_events.value_of(event)
+    wanted = {"runs": [run for run, _ in places], "seqs": [seq for _, seq in places]}
+    for run, seq, kind, payload in sql.execute(_EVENTS, wanted).fetchall():
+        data = read(payload)
+        event = core_events.from_json(kind, data if isinstance(data, dict) else {})
+        values[run, seq] = core_events.value_of(event)
+        if len(payload) <= VALUE_LENGTH_MAX:
+            memory.values[run, seq] = values[run, seq]
     return values
 
 

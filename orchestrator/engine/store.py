@@ -1,19 +1,18 @@
 """The statements of the hot path, each set-based: a batch of runs costs as many as a single one.
 
 They go past the ORM because one transaction of it costs nine times a round trip (docs/performance.md).
-Bound on the server and prepared there after a few uses, so that planning is paid once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from django.db import connection
 
-PREPARE_AFTER = 3
+from orchestrator.engine import sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +153,8 @@ def lock(
         "tokens": _plain(token for _, token in fences),
     }
     with at_once():
-        rows = _execute(_LOCK_RUNS, {"runs": _texts(runs), "known": _plain(known)})
-        ours = _execute(_LOCK_COMMANDS, values) if fences else None
+        rows = sql.execute(_LOCK_RUNS, {"runs": _texts(runs), "known": _plain(known)})
+        ours = sql.execute(_LOCK_COMMANDS, values) if fences else None
     return [Locked(*row) for row in rows.fetchall()], set(ours or ())
 
 
@@ -168,7 +167,7 @@ def at_once() -> Iterator[None]:
 
 
 def append(lines: Sequence[Line], moves: Sequence[Move], at: datetime) -> None:
-    _execute(
+    sql.execute(
         _APPEND,
         {
             "runs": _texts(line.run for line in lines),
@@ -185,7 +184,7 @@ def append(lines: Sequence[Line], moves: Sequence[Move], at: datetime) -> None:
 
 
 def end(outcomes: Sequence[Outcome]) -> None:
-    _execute(
+    sql.execute(
         _END,
         {
             "ids": _plain(outcome.command for outcome in outcomes),
@@ -199,7 +198,7 @@ def end(outcomes: Sequence[Outcome]) -> None:
 
 def want(commands: Sequence[Wanted], *, worker: str, lease_s: int) -> psycopg.Cursor[Any]:
     """Gives their ids, in the same order."""
-    return _execute(
+    return sql.execute(
         _WANT,
         {
             "runs": _texts(command.run for command in commands),
@@ -217,7 +216,7 @@ def want(commands: Sequence[Wanted], *, worker: str, lease_s: int) -> psycopg.Cu
 
 
 def cancel(runs: Sequence[str]) -> None:
-    _execute(_CANCEL, {"runs": _texts(runs)})
+    sql.execute(_CANCEL, {"runs": _texts(runs)})
 
 
 def _texts(values: Iterable[str | None]) -> str:
@@ -234,13 +233,3 @@ def _quoted(value: str | None) -> str:
 def _plain(values: Iterable[object]) -> str:
     """An array of numbers, truth values or times."""
     return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
-
-
-def _execute(statement: LiteralString, values: dict[str, Any]) -> psycopg.Cursor[Any]:
-    """On Django's own connection, inside whatever transaction it is in."""
-    connection.ensure_connection()
-    raw = connection.connection
-    if raw.prepare_threshold is None:
-        raw.prepare_threshold = PREPARE_AFTER
-    with connection.wrap_database_errors:
-        return psycopg.Cursor(raw).execute(statement, values)

@@ -10,6 +10,7 @@ from orchestrator.core import state as st_
 from orchestrator.core.codec import canonical
 from orchestrator.core.commands import RunEffect
 from orchestrator.core.errors import IllegalTransition
+from orchestrator.core.plan import DIRECT
 
 DIGEST = "sha256:aa"
 STARTED = ev.RunStarted(workflow="support", version=1, pattern="direct")
@@ -200,6 +201,14 @@ def test_events_survive_storing() -> None:
 def test_unknown_fields_of_a_later_version_are_left_out() -> None:
     stored = {**ev.to_json(DONE), "added_later": 1}
     assert ev.from_json(DONE.kind, stored) == DONE
+
+
+def test_a_step_is_what_the_event_makes_of_the_state_and_what_that_asks_for() -> None:
+    before, event, moment = after(), disposed("accept"), st_.Moment(3, 1_000)
+    state, commands = controller.step(before, event, plan=DIRECT, moment=moment)
+    assert state == controller.evolve(DIRECT, before, event, moment)
+    assert commands == controller.decide(DIRECT, before, state, event)
+    assert (before, controller.decide(DIRECT, state, state, RECEIVED)) == (after(), [])
 
 
 def test_the_stored_state_is_the_same_text_every_time() -> None:

@@ -6,7 +6,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from orchestrator.core import events as ev
 from orchestrator.core.errors import IllegalTransition, NotFound
-from orchestrator.engine import store
+from orchestrator.engine import sql
 from orchestrator.engine.advance import Step, advance
 from orchestrator.models import Event, Proposal, Run
 
@@ -32,10 +32,8 @@ def test_the_cost_of_a_batch_is_not_its_length(
     """Lock and append go past the ORM; the statuses of proposals are one UPDATE through it."""
     made = [propose(confidence=0.7) for _ in range(5)]
     statements = []
-    execute = store._execute
-    monkeypatch.setattr(
-        store, "_execute", lambda *said: statements.append(said[0]) or execute(*said)
-    )
+    execute = sql.execute
+    monkeypatch.setattr(sql, "execute", lambda *said: statements.append(said[0]) or execute(*said))
     with django_assert_num_queries(1):
         advance([expired(proposal) for proposal in made])
     assert len(statements) == 2

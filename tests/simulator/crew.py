@@ -23,6 +23,8 @@ from tests.simulator.target import Away, Refused, Silent
 from tests.simulator.world import World
 
 LOOK_EVERY_MS = 1_000
+# With work in hand it looks often enough to renew in time, be its clock half as fast as it should.
+LOOK_BUSY_MS = LEASE_MS / 4
 EFFECT_TRIES_MAX = 6
 
 
@@ -81,7 +83,7 @@ class Crew:
             if self.held and self.clock >= self.renew_at:
                 yield from self._renew()
             if not self.outbox and not self.more_waits:
-                yield LOOK_EVERY_MS
+                yield LOOK_BUSY_MS if self.held else LOOK_EVERY_MS
 
     def _looks(self) -> bool:
         return self.clock >= self.look_at and not self.world.is_mutant("workers do not look")
@@ -112,7 +114,8 @@ class Crew:
                     for one in told:
                         yield from self._store([one])
                     return
-                done = Advanced()
+                # What cannot be stored is put aside, and its thread hears that it was not.
+                done = Advanced(lost={told[0].job.claimed})
                 yield from self._put_aside(told[0])
         self.world.hits["fenced off"] += len(done.lost)
         self.world.hits["refused"] += len(done.refused)
@@ -144,7 +147,8 @@ class Crew:
         claimed = one.job.claimed
         if one.is_final:
             self.held.pop(claimed, None)
-        one.job.stored = claimed not in done.lost and claimed not in done.refused
+        else:
+            one.job.stored = claimed not in done.lost and claimed not in done.refused
         if one.job.task is not None:
             self.world.schedule.wake(one.job.task)
 
@@ -275,12 +279,15 @@ class Crew:
         says_so_later = self.world.is_mutant("the intent is not written before the call")
         if not says_so_later:
             self._tell(job, Ending(claimed, "running", (started,)))
-            while job.stored is None:
+            while job.stored is None and not job.is_void:
                 yield FOREVER_MS
-            if not job.stored:
+            if not job.stored or job.is_void:
                 self._tell(job, None)
                 return
         yield None
+        if may_have_happened and not self._may_call_again():
+            self._tell(job, self._ended_without_receipt(claimed, effect, lost=True))
+            return
         if self.world.strikes("target slow", 0.3):
             yield self.world.chance.uniform(0, 1.5 * LEASE_MS)
         ending = self._call_target(claimed, effect, may_have_happened)
@@ -305,7 +312,7 @@ class Crew:
             )
         except (Away, Silent) as error:
             is_silent = isinstance(error, Silent)
-            if claimed.tries < EFFECT_TRIES_MAX:
+            if claimed.tries < EFFECT_TRIES_MAX and (self._may_call_again() or not is_silent):
                 rests = "" if is_silent else effect.id
                 return Ending(claimed, "pending", after_ms=500.0 * claimed.tries, rests=rests)
             lost = may_have_happened or is_silent
@@ -314,6 +321,14 @@ class Crew:
         else:
             done = ev.EffectSucceeded(receipt={"entry": receipt}, **common)
             return _ended(claimed, "done", done)
+        return self._ended_without_receipt(claimed, effect, lost=lost)
+
+    def _may_call_again(self) -> bool:
+        mutant = "careless targets are called again"
+        return self.world.target.is_repeatable or self.world.is_mutant(mutant)
+
+    def _ended_without_receipt(self, claimed: Claimed, effect: EffectRow, *, lost: bool) -> Ending:
+        common = {"proposal": effect.proposal, "effect": effect.id}
         error_said: dict[str, Json] = {"code": "effect-failed", "reason": "no receipt"}
         if lost and not self.world.is_mutant("what is unknown is called a failure"):
             return _ended(claimed, "failed", ev.EffectLost(error=error_said, **common))

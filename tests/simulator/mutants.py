@@ -10,6 +10,7 @@ CAUGHT = {
     "revisions never expire": "never ends",
     "parents are not told": "never ends|tell_parent",
     "a key for each attempt": "executed under",
+    "careless targets are called again": "was executed",
     "the intent is not written before the call": "without a trace of the intent",
     "what is unknown is called a failure": "called failed and was done",
     "runs are not locked": "its log says",

@@ -40,8 +40,8 @@ class Options:
     reviewers: int
     sweepers: int
     faults: frozenset[str]
-    # Remembers each key and answers a second call with the same receipt; otherwise it refuses one.
-    target_is_idempotent: bool
+    # What a second call with the same key gets: the same receipt, a refusal, or a second effect.
+    target: str
     crash_rate: float
     error_rate: float
     mutants: frozenset[str] = field(default_factory=frozenset)
@@ -61,7 +61,7 @@ def derive(seed: int, mutants: frozenset[str] = frozenset()) -> Options:
         reviewers=chance.randint(1, 3),
         sweepers=chance.randint(1, 2),
         faults=frozenset(fault for fault in FAULTS if chance.random() < 0.5),
-        target_is_idempotent=chance.random() < 0.7,
+        target=chance.choice(["answers again", "answers again", "refuses", "does it again"]),
         crash_rate=chance.choice([0.001, 0.005, 0.02]),
         error_rate=chance.choice([0.005, 0.02, 0.08]),
         mutants=mutants,

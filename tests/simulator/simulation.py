@@ -60,7 +60,7 @@ def _populate(world: World) -> None:
     for queue in QUEUES:
         for number in range(options.workers):
             world.hits["clocks differ"] += "clocks differ" in options.faults
-            skew = chance.uniform(0.2, 3.0) if "clocks differ" in options.faults else 1.0
+            skew = chance.uniform(0.5, 2.0) if "clocks differ" in options.faults else 1.0
             begin = partial(_crew, world, queue)
             world.processes.append(Process(f"{queue}-{number}", begin, skew=skew))
     for number in range(options.sweepers):

@@ -18,16 +18,21 @@ class Silent(Exception):
 
 @dataclass(slots=True)
 class Target:
-    is_idempotent: bool
+    kind: str
     executed: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether a second call with the same key does no harm."""
+        return self.kind != "does it again"
+
     def call(self, key: str, *, refuses: bool = False, falls_silent: bool = False) -> int:
-        """A receipt. A second call with a known key never executes again."""
-        if key not in self.executed:
+        """A receipt."""
+        if key not in self.executed or not self.is_repeatable:
             if refuses:
                 raise Refused("the target said no")
             self.executed[key] += 1
-        elif not self.is_idempotent:
+        elif self.kind == "refuses":
             raise Refused("this key was used before")
         if falls_silent:
             raise Silent("no answer")

@@ -26,7 +26,7 @@ class World:
         self.tables = Tables()
         self.hits: Counter[str] = Counter()
         self.bell = Bell(self.chance, self.strikes)
-        self.target = Target(options.target_is_idempotent)
+        self.target = Target(options.target)
         self.engine = Engine(options, self.tables, self.bell, lambda: self.schedule.now)
         self.auditor = Auditor(self.tables, self.target)
         self.is_calm = False
