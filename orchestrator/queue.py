@@ -123,7 +123,7 @@ class DoorbellWorker(SimpleWorker):
             logger.error("%s", error)
         with self.connection.pipeline(transaction=False) as pipeline:
             pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.delete(job.key)
+            pipeline.unlink(job.key)
             pipeline.execute()
 
     def request_stop(self, signum: Any, frame: Any) -> None:

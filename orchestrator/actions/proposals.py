@@ -110,7 +110,7 @@ def propose(claimed: Claimed) -> None:
         # First of all: every row that refers to the run would lock it in another order.
         Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
         actor = Actor(run.started_by, run.token)
-        judged = _take_in(actor, run, suggestion, work=claimed.payload["work"])
+        judged = _take_in(actor, run, suggestion, claimed=claimed)
         complete(claimed, *judged.events)
         judged.release()
         failpoint("proposed-in-transaction")
@@ -185,13 +185,15 @@ class _Judged:
         )
 
 
-def _take_in(actor: Actor, run: Run, suggestion: Suggestion, *, work: str = "") -> _Judged:
+def _take_in(
+    actor: Actor, run: Run, suggestion: Suggestion, *, claimed: Claimed | None = None
+) -> _Judged:
     proposal = _store(actor, run, suggestion)
     judgement = _judge(proposal, run.workflow_version)
     disposition = _store_judgement(proposal, judgement)
     item = _open_item(proposal, judgement.outcome)
     effect = effects.new_effect_id() if judgement.verdict == "accept" else None
-    happened = (_received(proposal, work), _disposed(proposal, judgement, item, effect))
+    happened = (_received(proposal, claimed), _disposed(proposal, judgement, item, effect))
     return _Judged(actor, proposal, disposition, effect, happened)
 
 
@@ -308,7 +310,8 @@ def _open_item(proposal: Proposal, outcome: evaluation.Disposition) -> ReviewIte
     )
 
 
-def _received(proposal: Proposal, work: str) -> ev.Event:
+def _received(proposal: Proposal, claimed: Claimed | None) -> ev.Event:
+    payload = claimed.payload if claimed else {}
     return ev.ProposalReceived(
         proposal=proposal.pk,
         action=proposal.action,
@@ -316,7 +319,8 @@ def _received(proposal: Proposal, work: str) -> ev.Event:
         agent=proposal.agent,
         agent_version=proposal.agent_version,
         model=proposal.model,
-        work=work,
+        work=payload.get("work", ""),
+        visit=payload.get("visit", 0),
     )
 
 

@@ -119,7 +119,7 @@ def ask_person(claimed: Claimed) -> None:
     planned = plan_of(claimed.version).works[work]
     item = new_id("rev")
     with transaction.atomic():
-        complete(claimed, ev.PersonAsked(work=work, item=item))
+        complete(claimed, ev.PersonAsked(work=work, item=item, visit=claimed.payload["visit"]))
         ReviewItem.objects.create(
             pk=item,
             run_id=claimed.run,

@@ -78,8 +78,15 @@ def cancel(actor: Actor, run_id: str, *, reason: str) -> None:
     if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX:
         raise BadInput("reason", f"say why, in 1 to {REASON_LENGTH_MAX:,} characters.")
     with transaction.atomic():
-        advance([Step(run_id, ev.RunCancelled(by=actor.name, reason=reason.strip()))])
-        audit(actor, "run.cancelled", run_id, reason=reason.strip())
+        _cancel(actor, run_id, reason.strip())
+
+
+def _cancel(actor: Actor, run_id: str, reason: str) -> None:
+    """With the runs it waits for: nobody would be told what they come to."""
+    advance([Step(run_id, ev.RunCancelled(by=actor.name, reason=reason))])
+    audit(actor, "run.cancelled", run_id, reason=reason)
+    for child in Run.objects.filter(parent=run_id, status__in=OPEN).order_by("pk"):
+        _cancel(actor, child.pk, reason)
 
 
 def check_room(queue: str) -> None:
@@ -98,7 +105,9 @@ def start_child(claimed: Claimed) -> None:
     _check_intent(version, intent)
     run = new_id("run")
     with transaction.atomic():
-        event = ev.ChildStarted(work=claimed.payload["work"], run=run)
+        event = ev.ChildStarted(
+            work=claimed.payload["work"], run=run, visit=claimed.payload["visit"]
+        )
         complete(claimed, event)
         _begin(
             Actor(parent.started_by, parent.token),

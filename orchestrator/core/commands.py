@@ -71,6 +71,7 @@ class Propose(Command):
     kind: ClassVar[str] = "propose"
     work: str
     output: int
+    visit: int = 0
 
     @property
     def key(self) -> str:

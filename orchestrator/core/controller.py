@@ -121,7 +121,7 @@ def _ask_for(plan: Work, was: WorkState | None, now: WorkState) -> list[Command]
     """What this work needs now and did not need before."""
     fresh = was is None or was.visit != now.visit
     if now.status == "deciding" and (was is None or was.status != "deciding"):
-        return [Propose(work=plan.name, output=now.parts[0].seq)]
+        return [Propose(work=plan.name, output=now.parts[0].seq, visit=now.visit)]
     if now.status != "running":
         return []
     if plan.kind == "approval" and fresh:

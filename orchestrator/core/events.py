@@ -47,6 +47,8 @@ class WorkFinished(Event):
     seed: int = 0
     # What answered: name, version, model, prompt hash.
     agent: Mapping[str, str] = field(default_factory=dict)
+    # Which coming to the work it answers; a machine may have come to it again since.
+    visit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class WorkFailed(Event):
     money_micros: int = 0
     took_ms: int = 0
     agent: Mapping[str, str] = field(default_factory=dict)
+    visit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class PersonAsked(Event):
     kind: ClassVar[str] = "person_asked"
     work: str
     item: str
+    visit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ class ChildStarted(Event):
     kind: ClassVar[str] = "child_started"
     work: str
     run: str
+    visit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +145,7 @@ class ProposalReceived(Event):
     model: str
     # The work of this run whose output it is; empty for a proposal from outside.
     work: str = ""
+    visit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

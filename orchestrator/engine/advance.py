@@ -123,6 +123,7 @@ class _Batch:
         self.moving: dict[str, _Moving] = {}
         self.at = datetime.now(UTC)
         self.seen = project.Projection()
+        self.values: dict[tuple[str, int], Json] = {}
 
     def lock(self, steps: Sequence[Step], endings: Sequence[Ending]) -> list[Ending]:
         """Hold everything that is about to change. Returns the endings whose command is still ours."""
@@ -171,6 +172,7 @@ class _Batch:
         run = self.moving[name]
         plan, state, seq = plan_of(run.row.version), run.state, run.seq
         lines, commands, changes = [], [], []
+        values: dict[tuple[str, int], Json] = {}
         for step in steps:
             seq += 1
             moment = journal.moment_of(seq, self.at)
@@ -181,12 +183,13 @@ class _Batch:
             changes.append((state, after, step.event))
             state = after
             if len(payload) <= VALUE_LENGTH_MAX:
-                self.memory.values[name, seq] = core_events.value_of(step.event)
+                values[name, seq] = core_events.value_of(step.event)
         for before, after, event in changes:
             self.seen.see(name, before, after, event)
         run.state, run.seq = state, seq
         run.lines += lines
         run.commands += commands
+        self.values |= values
 
     def write(self, outcomes: Sequence[store.Outcome], taking: Taking | None) -> None:
         moved = [run for _, run in sorted(self.moving.items()) if run.lines]
@@ -211,6 +214,8 @@ class _Batch:
         """Only what is committed may be remembered."""
         for name, run in self.moving.items():
             self.memory.states[name] = (run.seq, run.state)
+        for place, value in self.values.items():
+            self.memory.values[place] = value
 
 
 def _move(run: _Moving) -> store.Move:

@@ -65,6 +65,7 @@ def call_agent(claimed: Claimed, given: ForAgent, record: Record) -> Ending:
         work=call.work,
         attempt=call.attempt,
         index=call.index,
+        visit=claimed.payload["visit"],
         output=answer.output,
         tokens_in=answer.usage.tokens_in,
         tokens_out=answer.usage.tokens_out,
@@ -92,6 +93,7 @@ def agent_failed(claimed: Claimed, error: CountersignError, *, took_ms: int = 0)
         work=claimed.payload["work"],
         attempt=claimed.payload.get("attempt", 1),
         index=claimed.payload.get("index", 0),
+        visit=claimed.payload.get("visit", 0),
         error=described,
         took_ms=took_ms,
     )
@@ -149,7 +151,11 @@ def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | Non
     )
     if not record(Ending(claimed, "running", [Step(claimed.run, started)])):
         return None
+    stored = time.monotonic()
     failpoint("intent-written")
+    if time.monotonic() - stored > settings.COMMAND_LEASE_S:
+        # This process was frozen meanwhile, and somebody else may have the command.
+        return None
     try:
         receipt = _call(executor, effect)
     except EffectError as error:

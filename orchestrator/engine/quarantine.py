@@ -68,17 +68,19 @@ def release(command: Command, *, again: bool, by: str, note: str) -> None:
     Command.objects.filter(pk=command.pk).update(
         status=Command.Status.FAILED, error=error, finished_at=Now()
     )
-    event = _given_up(command, error)
-    if event is not None:
-        advance([Step(command.run_id, event, key=f"cmd:{command.pk}")])
-
-
-def _given_up(command: Command, error: dict[str, Json]) -> ev.Event | None:
-    """What its run has to hear. If a target was being called, nobody knows what happened there."""
     found = read(command.payload)
     payload = found if isinstance(found, dict) else {}
+    # A run that waits for this one hears that it will never be told.
+    hears = str(payload["parent"]) if command.kind == TellParent.kind else command.run_id
+    step = Step(hears, _given_up(command, payload, error), key=f"cmd:{command.pk}")
+    advance(each=[step])
+
+
+def _given_up(command: Command, payload: dict[str, Json], error: dict[str, Json]) -> ev.Event:
+    """If a target was being called, nobody knows what happened there."""
     if command.kind == TellParent.kind:
-        return None
+        work = str(payload["work"])
+        return ev.ChildEnded(work=work, run=command.run_id, status="failed", error=error)
     if command.kind == RunEffect.kind:
         effect = Effect.objects.get(pk=payload["effect"])
         lost = effect.may_have_happened or effect.status == Effect.Status.CALLING
@@ -88,5 +90,6 @@ def _given_up(command: Command, error: dict[str, Json]) -> ev.Event | None:
         work=str(payload["work"]),
         attempt=int(str(payload.get("attempt", 1))),
         index=int(str(payload.get("index", 0))),
+        visit=int(str(payload.get("visit", 0))),
         error=error,
     )

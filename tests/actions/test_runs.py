@@ -331,6 +331,17 @@ class TestChildren:
         child = Run.objects.get(parent=run)
         assert (child.status, child.workflow_version.workflow.slug) == ("completed", "inner")
 
+    def test_it_is_cancelled_with_the_run_that_waits_for_it(
+        self, start: Callable[..., Run], cast: Cast
+    ) -> None:
+        waiting = pipeline({"name": "wait", "signal": {"name": "go"}})
+        workflows.save(SYSTEM, "inner", waiting)
+        run = start(pipeline({"name": "inside", "workflow": "inner"}))
+        work_all()
+        runs.cancel(Actor(cast.ada), run.pk, reason="enough")
+        assert set(Run.objects.values_list("status", flat=True)) == {"cancelled"}
+        work_all()
+
     def test_a_circle_is_noticed_and_its_chain_is_kept(self, start: Callable[..., Run]) -> None:
         workflows.save(SYSTEM, "b", pipeline({"name": "back", "workflow": "a"}))
         run = start(pipeline({"name": "on", "workflow": "b"}), slug="a")

@@ -225,6 +225,27 @@ def test_coming_back_is_another_visit() -> None:
     assert story.work("busy").status == "running"
 
 
+def test_an_answer_to_an_earlier_visit_is_no_answer_to_this_one() -> None:
+    story = leaving(agent())
+    story.tell(heard("withdraw"))
+    story.tell(heard("again"))
+    assert story.finish("busy", "old", visit=1, tokens_in=5) == []
+    assert story.fail("busy", visit=1) == []
+    assert (story.work("busy").status, story.state.spent.tokens) == ("running", 5)
+    story.finish("busy", "new", visit=3)
+    assert story.state.data["busy"] == "new"
+
+
+def test_a_question_of_an_earlier_visit_is_not_asked_any_more() -> None:
+    story = leaving(approval())
+    story.tell(heard("withdraw"))
+    story.tell(heard("again"))
+    story.refuses(ev.PersonAsked(work="busy", item="old", visit=1))
+    assert story.fail("busy", visit=1) == []
+    story.tell(ev.PersonAsked(work="busy", item="new", visit=3))
+    assert story.work("busy").item == "new"
+
+
 # Time --------------------------------------------------------------------------------------------
 
 

@@ -343,7 +343,9 @@ def test_only_what_fits_the_kind_of_a_stage_can_happen_to_it() -> None:
 
 def proposing(**changes: object) -> Story:
     story = Story(pipeline(agent("draft", proposes=True, **changes), agent("tell")))
-    assert story.finish("draft", {"action": "refund.create"}) == [Propose(work="draft", output=2)]
+    assert story.finish("draft", {"action": "refund.create"}) == [
+        Propose(work="draft", output=2, visit=1)
+    ]
     return story
 
 
@@ -389,7 +391,7 @@ def test_what_is_sent_back_is_asked_for_again_with_what_was_wrong() -> None:
     commands = story.propose("draft", "revise")
     again = RunAgent(work="draft", attempt=2, visit=1, inputs={"sent_back": "p1"}, delay_ms=1_000)
     assert commands == [again]
-    assert story.finish("draft", attempt=2) == [Propose(work="draft", output=5)]
+    assert story.finish("draft", attempt=2) == [Propose(work="draft", output=5, visit=1)]
     story.propose("draft", "accept", "p2")
     story.tell(ev.ProposalExpired(proposal="p1"))
     story.execute("p2")

@@ -62,7 +62,7 @@ def move(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> tuple[
     work, known = plan.works.get(name), state.works.get(name)
     if work is None or known is None:
         raise IllegalTransition(f"work {name!r}", "unknown", event.kind)
-    if known.status in OVER:
+    if known.status in OVER or _is_of_an_earlier_visit(known, event):
         return late(state, event, moment, known.status), ""
     if KINDS.get(type(event), work.kind) != work.kind:
         raise IllegalTransition(f"work {name!r}", f"of the kind {work.kind}", event.kind)
@@ -111,6 +111,8 @@ def late(state: RunState, event: Any, moment: Moment, ended: str) -> RunState:
     known = state.works.get(event.work) if isinstance(event, ANSWERS) else None
     if known is None:
         raise IllegalTransition("The run or the work", ended, event.kind)
+    if _is_of_an_earlier_visit(known, event):
+        return _spend(state, event)
     _check_part(event.work, known, event)
     came = Part(
         "done" if isinstance(event, ev.WorkFinished) else "failed", event.attempt, moment.seq
@@ -269,6 +271,8 @@ def receive_proposal(state: RunState, event: ev.ProposalReceived) -> RunState:
     known = state.works.get(event.work)
     if known is None or known.status != "deciding" or known.proposal:
         raise IllegalTransition(event.proposal, "not asked for", event.kind)
+    if _is_of_an_earlier_visit(known, event):
+        raise IllegalTransition(event.proposal, "not asked for", event.kind)
     return state.with_work(event.work, replace(known, proposal=event.proposal))
 
 
@@ -288,6 +292,11 @@ def _revise(state: RunState, work: Work, known: WorkState, proposal: str) -> tup
     )
     spent = replace(state.spent, agent_calls=state.spent.agent_calls + 1)
     return replace(state, spent=spent).with_work(work.name, again), ""
+
+
+def _is_of_an_earlier_visit(known: WorkState, event: Any) -> bool:
+    visit = getattr(event, "visit", 0)
+    return bool(visit) and visit != known.visit
 
 
 def _check_part(name: str, known: WorkState, event: Any) -> None:
