@@ -9,10 +9,11 @@ or after its lease was lost, is thrown away.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -57,7 +58,8 @@ class Job:
     run: Callable[[perform.Record], Ending | None]
     overdue: Callable[[], Ending]
     timeout_s: float
-    began: float = field(default_factory=time.monotonic)
+    # Set by the thread that takes it up: until then nobody is late.
+    began: float = math.inf
     # Given up on, or somebody else's: the thread's answer is not wanted any more.
     is_void: bool = False
 
@@ -195,8 +197,11 @@ class Crew:
         late = [job for job in self._held.values() if now > job.began + job.timeout_s + GRACE_S]
         for job in late:
             job.is_void = True
-            self._started -= 1
             self._stuck += 1
+            if job.claimed.kind in self._desk:
+                self._desk_started -= 1
+            else:
+                self._started -= 1
         return [Told(job, job.overdue()) for job in late]
 
     def _store(self, told: list[Told]) -> None:
@@ -212,9 +217,9 @@ class Crew:
                 _reconnect()
                 time.sleep(pause)
                 pause = min(pause * 2, PAUSE_MAX_S)
-            except (DatabaseError, CountersignError):
+            except Exception:
                 if len(told) > 1:
-                    # One of them cannot be stored; the others must not suffer for it.
+                    # Whatever is wrong with one of them, the others must not suffer for it.
                     for one in told:
                         self._store([one])
                     return
@@ -243,7 +248,12 @@ class Crew:
         """What the database will not take is tried again later, and put before a person in the end."""
         self._held.pop(one.job.claimed.lease, None)
         _answer(one, False)
-        advance(endings=[_crashed(one.job.claimed, "not-stored", "its outcome cannot be stored")])
+        crashed = _crashed(one.job.claimed, "not-stored", "its outcome cannot be stored")
+        try:
+            advance(endings=[crashed])
+        except Exception:
+            # It is not held any more, so its lease ends and says the same.
+            logger.exception("nor can it be put aside")
 
     def _room(self) -> int:
         return self.threads - len(self._held) - self._stuck
@@ -368,6 +378,7 @@ class Crew:
     def _serve(self, inbox: Inbox) -> None:
         while (job := inbox.get()) is not None:
             _reconnect()
+            job.began = time.monotonic()
             try:
                 ending = job.run(lambda intent, job=job: self._record(job, intent))  # type: ignore[misc]
             except Exception as error:
