@@ -11,11 +11,11 @@ from orchestrator.actions import workflows
 from orchestrator.actions.actor import Actor, audit, audit_many
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
-from orchestrator.core.codec import Json, read
+from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.errors import BadInput, IllegalTransition, QueueFull
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
-from orchestrator.engine.plans import definition_of
+from orchestrator.engine.plans import definition_of, plan_of
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Command, Event, Run, WorkflowVersion
 from orchestrator.models.ids import new_id
@@ -177,6 +177,9 @@ def _check_intent(version: WorkflowVersion, intent: Json) -> None:
     problems = schemas.check(schema, intent) if schema is not None else []
     if problems:
         raise BadInput(f"intent{problems[0].pointer}", problems[0].reason)
+    most = settings.MACHINE_OUTPUT_BYTES_MAX
+    if plan_of(version.pk).pattern == "machine" and len(canonical(intent).encode()) > most:
+        raise BadInput("intent", f"a machine may be asked for at most {most:,} bytes.")
 
 
 def _check_open(actor: Actor, version: WorkflowVersion) -> None:

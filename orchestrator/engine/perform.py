@@ -20,7 +20,7 @@ from orchestrator.agents import registry as agents
 from orchestrator.agents.base import AgentAnswer, AgentCall
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
-from orchestrator.core.codec import Json, digest, storable
+from orchestrator.core.codec import Json, canonical, digest, storable
 from orchestrator.core.commands import TellParent
 from orchestrator.core.errors import (
     AgentError,
@@ -129,10 +129,18 @@ def _check_output(given: ForAgent, call: AgentCall, answer: AgentAnswer) -> None
     """Between two works stands a schema: what does not fit goes no further."""
     if not storable(answer.output):
         raise OutputInvalid("it holds text or numbers that cannot be stored", pointer="")
+    _check_size(given, answer)
     schema = definitions.output_schema(given.definition, call.work)
     problems = schemas.check(schema, answer.output) if schema is not None else []
     if problems:
         raise OutputInvalid(problems[0].reason, pointer=problems[0].pointer)
+
+
+def _check_size(given: ForAgent, answer: AgentAnswer) -> None:
+    """A machine keeps what its states say, for its guards, and writes it down again with every step."""
+    most = settings.MACHINE_OUTPUT_BYTES_MAX
+    if given.definition["pattern"] == "machine" and len(canonical(answer.output).encode()) > most:
+        raise OutputInvalid(f"a state of a machine may say at most {most:,} bytes", pointer="")
 
 
 def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | None:

@@ -397,6 +397,24 @@ def test_a_machine_follows_its_guards(start: Callable[..., Run]) -> None:
     assert (now(run).status, run.canonical_state.position) == ("completed", "good")
 
 
+def test_a_machine_keeps_no_more_than_it_may(start: Callable[..., Run], settings: Settings) -> None:
+    settings.MACHINE_OUTPUT_BYTES_MAX = 1_000
+    ways = {"done": [{"to": "end"}], "failed": [{"to": "end"}]}
+    machine = {
+        "pattern": "machine",
+        "initial": "talk",
+        "states": {
+            "talk": {"run": {"agent": says("x" * 1_000), "attempts": 1}, "on": ways},
+            "end": {"end": "failed"},
+        },
+    }
+    run = start(machine)
+    work_all()
+    assert error_of(run)["cause"]["code"] == "output-invalid"
+    with pytest.raises(BadInput, match="intent"):
+        runs.start(SYSTEM, workflow="w", intent="x" * 1_000)
+
+
 class TestLostEffect:
     """Nobody knows what became of it; a person finds out."""
 
