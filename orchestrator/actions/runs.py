@@ -1,7 +1,7 @@
 """Runs: started, told something, cancelled; and runs that start runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import transaction
@@ -33,7 +33,8 @@ def start(actor: Actor, *, workflow: str, intent: Json, external_id: str = "") -
     """A run of the newest version. When this returns, its first commands are stored."""
     version = workflows.newest_plan(workflow)
     _check_intent(version, intent)
-    check_room("agents")
+    for queue in sorted({work.queue for work in plan_of(version.pk).works.values()} | {"agents"}):
+        check_room(queue)
     _check_open(actor, version)
     run = _begin(actor, version, intent, external_id=external_id)
     audit(actor, "run.started", run.pk, workflow=workflow, version=version.number)
@@ -62,6 +63,9 @@ def signal_many(actor: Actor, signals: Sequence[Signal]) -> dict[str, IllegalTra
     for one in signals:
         if not 0 < len(one.name) <= NAME_LENGTH_MAX:
             raise BadInput("name", f"give one of 1 to {NAME_LENGTH_MAX} characters.")
+        if len(canonical(one.data).encode()) > settings.SHORT_OUTPUT_BYTES_MAX:
+            most = f"{settings.SHORT_OUTPUT_BYTES_MAX:,}"
+            raise BadInput("data", f"a signal may bring at most {most} bytes.")
     with transaction.atomic():
         steps = [
             Step(one.run, ev.SignalReceived(name=one.name, data=one.data, by=actor.name))
@@ -77,16 +81,20 @@ def cancel(actor: Actor, run_id: str, *, reason: str) -> None:
     """Nothing new is begun; what agents are at work on is thrown away. What was accepted still runs."""
     if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX:
         raise BadInput("reason", f"say why, in 1 to {REASON_LENGTH_MAX:,} characters.")
+    event = ev.RunCancelled(by=actor.name, reason=reason.strip())
     with transaction.atomic():
-        _cancel(actor, run_id, reason.strip())
+        advance([Step(run_id, event)])
+        audit(actor, "run.cancelled", run_id, reason=event.reason)
+        _cancel_children(actor, run_id, event)
 
 
-def _cancel(actor: Actor, run_id: str, reason: str) -> None:
-    """With the runs it waits for: nobody would be told what they come to."""
-    advance([Step(run_id, ev.RunCancelled(by=actor.name, reason=reason))])
-    audit(actor, "run.cancelled", run_id, reason=reason)
-    for child in Run.objects.filter(parent=run_id, status__in=OPEN).order_by("pk"):
-        _cancel(actor, child.pk, reason)
+def _cancel_children(actor: Actor, run_id: str, event: ev.RunCancelled) -> None:
+    """Nobody would be told what they come to. One that has just ended by itself is no obstacle."""
+    children = Run.objects.filter(parent=run_id, status__in=OPEN).order_by("pk")
+    for child in children.values_list("pk", flat=True):
+        if not advance(each=[Step(child, event)]).refused_steps:
+            audit(actor, "run.cancelled", child, reason=event.reason)
+        _cancel_children(actor, child, event)
 
 
 def check_room(queue: str) -> None:
@@ -125,13 +133,21 @@ def tell_parent(claimed: Claimed) -> None:
     """Runs lock in the order of their ids; a parent is older than its child."""
     child = Run.objects.select_related("workflow_version").get(pk=claimed.run)
     state = child.canonical_state
+    output = output_of_run(child, state) if state.status == "completed" else None
     ended = ev.ChildEnded(
         work=claimed.payload["work"],
         run=child.pk,
         status=state.status,
-        output=output_of_run(child, state) if state.status == "completed" else None,
+        output=output,
         error=dict(state.error) if state.error else None,
     )
+    most = settings.SHORT_OUTPUT_BYTES_MAX
+    if len(canonical(output).encode()) > most:
+        error: dict[str, Json] = {
+            "code": "too-large",
+            "reason": f"what it said is over {most:,} bytes",
+        }
+        ended = replace(ended, status="failed", output=None, error=error)
     with transaction.atomic():
         advance([Step(claimed.payload["parent"], ended, key=claimed.once)])
         complete(claimed)
@@ -177,7 +193,7 @@ def _check_intent(version: WorkflowVersion, intent: Json) -> None:
     problems = schemas.check(schema, intent) if schema is not None else []
     if problems:
         raise BadInput(f"intent{problems[0].pointer}", problems[0].reason)
-    most = settings.MACHINE_OUTPUT_BYTES_MAX
+    most = settings.SHORT_OUTPUT_BYTES_MAX
     if plan_of(version.pk).pattern == "machine" and len(canonical(intent).encode()) > most:
         raise BadInput("intent", f"a machine may be asked for at most {most:,} bytes.")
 
@@ -186,7 +202,7 @@ def _check_open(actor: Actor, version: WorkflowVersion) -> None:
     """No workflow and no token may fill the house: others need room too."""
     runs = Run.objects.filter(status__in=OPEN)
     _check_count(
-        runs.filter(workflow_version=version),
+        runs.filter(workflow_version__workflow=version.workflow),
         settings.RUNS_OPEN_PER_WORKFLOW_MAX,
         f"runs of {version.workflow.slug}",
     )

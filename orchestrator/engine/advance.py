@@ -21,7 +21,7 @@ from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.errors import IllegalTransition, LeaseLost, NotFound
 from orchestrator.engine import hear, project, store
 from orchestrator.engine.claim import Claimed
-from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
+from orchestrator.engine.memory import STATE_LENGTH_MAX, VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import plan_of
 from orchestrator.failpoints import failpoint
 
@@ -80,6 +80,8 @@ class _Moving:
     row: store.Locked
     state: core_state.RunState
     seq: int
+    # Of its state as it is stored.
+    length: int = 0
     lines: list[store.Line] = field(default_factory=list)
     commands: list[tuple[int, core_commands.Command]] = field(default_factory=list)
 
@@ -195,14 +197,14 @@ class _Batch:
         moved = [run for _, run in sorted(self.moving.items()) if run.lines]
         wanted = _want(moved, taking)
         self.seen.write(self.at)
+        lease_s = settings.COMMAND_LEASE_S
         with store.at_once():
             if moved:
                 lines = [line for run in moved for line in run.lines]
                 store.append(lines, [_move(run) for run in moved], self.at)
             if outcomes:
-                store.end(outcomes)
+                store.end(outcomes, lease_s=lease_s)
             worker = taking.worker if taking else ""
-            lease_s = settings.COMMAND_LEASE_S
             stored = store.want(wanted.rows, worker=worker, lease_s=lease_s) if wanted.rows else ()
             if waiting := wanted.waiting():
                 hear.tell(waiting)
@@ -213,16 +215,21 @@ class _Batch:
     def remember(self) -> None:
         """Only what is committed may be remembered."""
         for name, run in self.moving.items():
-            self.memory.states[name] = (run.seq, run.state)
+            if run.length <= STATE_LENGTH_MAX:
+                self.memory.states[name] = (run.seq, run.state)
+            else:
+                self.memory.forget(name)
         for place, value in self.values.items():
             self.memory.values[place] = value
 
 
 def _move(run: _Moving) -> store.Move:
     wakes = run.state.wakes_at_ms
+    text = canonical(core_state.to_json(run.state))
+    run.length = len(text)
     return store.Move(
         run.row.id,
-        canonical(core_state.to_json(run.state)),
+        text,
         run.state.status,
         datetime.fromtimestamp(wakes / 1000, UTC) if wakes else None,
     )

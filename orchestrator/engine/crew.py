@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 # Endings stored in one transaction; more of them wait for the next.
 BATCH_MAX = 256
+# A deadlock or a lock that took too long may pass; what fails this often alone will not.
+STORE_TRIES_MAX = 3
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 2.0
 # How long the committer sleeps when nothing happens: deadlines and leases are looked at this often.
@@ -162,7 +164,7 @@ class Crew:
         return [told for told in found if told is not None], None in found
 
     def _patience(self) -> float:
-        if self._more_waits and self._room() > 0:
+        if self._more_waits and self._room() > 0 and not self._stopping:
             return 0.0
         return LOOK_EVERY_S
 
@@ -174,8 +176,7 @@ class Crew:
                 self._store(told)
             if was_woken or self._more_waits or now >= self._look_at:
                 self._claim()
-            if self._held and now >= self._renew_at:
-                self._renew(now)
+            self._renew_if_due(now)
         except DatabaseError as error:
             # Nothing is lost: what was claimed and not begun comes back when its lease ends.
             logger.warning("the database is away: %s", error)
@@ -207,28 +208,34 @@ class Crew:
     def _store(self, told: list[Told]) -> None:
         """Until it is stored, or known to be somebody else's. A database that is away is waited for."""
         endings = [one.ending for one in told if one.ending is not None]
-        pause = PAUSE_FIRST_S
+        pause, tries = PAUSE_FIRST_S, 0
         while True:
             try:
                 done = self._advance(endings, free=_count_final(told))
                 break
-            except (OperationalError, InterfaceError) as error:
+            except Exception as error:  # noqa: BLE001  (one command must not end the work of all)
+                tries += not _is_away(error)
+                if len(told) > 1 and tries:
+                    self._store_apart(told)
+                    return
+                passes = isinstance(error, OperationalError | InterfaceError)
+                if tries >= STORE_TRIES_MAX or not passes:
+                    self._put_aside(told[0], error)
+                    return
                 logger.warning("could not store %d endings yet: %s", len(endings), error)
                 _reconnect()
                 time.sleep(pause)
                 pause = min(pause * 2, PAUSE_MAX_S)
-            except Exception:
-                if len(told) > 1:
-                    # Whatever is wrong with one of them, the others must not suffer for it.
-                    for one in told:
-                        self._store([one])
-                    return
-                logger.exception("an ending of %s cannot be stored", told[0].job.claimed)
-                self._put_aside(told[0])
-                return
         failpoint("committed-not-told")
         self._settle(told, done)
         self._hand_out(done.taken)
+
+    def _store_apart(self, told: Sequence[Told]) -> None:
+        """Whatever is wrong with one of them, the others must not suffer for it."""
+        for one in told:
+            # Each may wait for a lock of its own; what is held meanwhile must not run out.
+            self._renew_if_due(time.monotonic())
+            self._store([one])
 
     def _advance(self, endings: Sequence[Ending], *, free: int) -> Advanced:
         if not endings:
@@ -244,8 +251,9 @@ class Crew:
                 self._held.pop(lease, None)
             _answer(one, lease not in done.lost and lease not in done.refused)
 
-    def _put_aside(self, one: Told) -> None:
+    def _put_aside(self, one: Told, error: Exception) -> None:
         """What the database will not take is tried again later, and put before a person in the end."""
+        logger.error("an ending of %s cannot be stored", one.job.claimed, exc_info=error)
         self._held.pop(one.job.claimed.lease, None)
         _answer(one, False)
         crashed = _crashed(one.job.claimed, "not-stored", "its outcome cannot be stored")
@@ -273,8 +281,10 @@ class Crew:
             self._ring_at = time.monotonic() + RING_MORE_EVERY_S
             doorbell.ring(self.queue, [claims[-1].id])
 
-    def _renew(self, now: float) -> None:
+    def _renew_if_due(self, now: float) -> None:
         """What did not come back was taken from us, and its thread works for nothing."""
+        if not self._held or now < self._renew_at:
+            return
         held = [job.claimed for job in self._held.values()]
         still = renew(held)
         self._renew_at = now + settings.COMMAND_LEASE_S / 3
@@ -386,6 +396,8 @@ class Crew:
                 reason = f"{type(error).__name__}: {error}"
                 ending = _crashed(job.claimed, "unforeseen", reason)
             was_void = job.is_void
+            # It has answered; however long the committer takes to hear it, it is not late any more.
+            job.began = math.inf
             self._outbox.put(Told(job, ending))
             if was_void:
                 # Another thread has taken this one's place.
@@ -424,15 +436,25 @@ def _crashed(claimed: Claimed, code: str, reason: str) -> Ending:
     """Counts like a lease that ran out: after a few of them a person is asked."""
     error: dict[str, Json] = {
         "code": code,
-        "reason": reason[:500],
+        "reason": perform.legible(reason),
         "where": perform.here(),
         "tries": claimed.tries,
     }
     return Ending(claimed, "pending", error=error, after_s=PAUSE_MAX_S, crashed=True)
 
 
+def _is_away(error: Exception) -> bool:
+    """Nobody there, which is waited for; not a lock that took too long, or a statement that cannot end."""
+    if isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    raw = connections["default"].connection
+    return raw is None or raw.broken or raw.closed
+
+
 def _reconnect() -> None:
     """A connection that broke is replaced, not tried again."""
     for found in connections.all(initialized_only=True):
-        if found.connection is not None and found.connection.broken:
+        if found.connection is not None and found.connection.closed:
             found.close()

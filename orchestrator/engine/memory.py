@@ -8,7 +8,8 @@ from orchestrator.core.state import RunState
 
 RUNS_MAX = 5_000
 VALUES_MAX = 5_000
-# Larger values are read again when they are needed.
+# Larger states and values are read again when they are needed.
+STATE_LENGTH_MAX = 64_000
 VALUE_LENGTH_MAX = 16_000
 
 

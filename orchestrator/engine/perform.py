@@ -20,7 +20,7 @@ from orchestrator.agents import registry as agents
 from orchestrator.agents.base import AgentAnswer, AgentCall
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
-from orchestrator.core.codec import Json, canonical, digest, storable
+from orchestrator.core.codec import Json, JsonLimits, canonical, digest, storable
 from orchestrator.core.commands import TellParent
 from orchestrator.core.errors import (
     AgentError,
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 300.0
+REASON_LENGTH_MAX = 2_000
 
 # Stores what it is given with the command's token; false means that the command is somebody else's.
 type Record = Callable[[Ending], bool]
@@ -129,18 +130,22 @@ def _check_output(given: ForAgent, call: AgentCall, answer: AgentAnswer) -> None
     """Between two works stands a schema: what does not fit goes no further."""
     if not storable(answer.output):
         raise OutputInvalid("it holds text or numbers that cannot be stored", pointer="")
-    _check_size(given, answer)
+    _check_size(given, call, answer)
     schema = definitions.output_schema(given.definition, call.work)
     problems = schemas.check(schema, answer.output) if schema is not None else []
     if problems:
         raise OutputInvalid(problems[0].reason, pointer=problems[0].pointer)
 
 
-def _check_size(given: ForAgent, answer: AgentAnswer) -> None:
-    """A machine keeps what its states say, for its guards, and writes it down again with every step."""
-    most = settings.MACHINE_OUTPUT_BYTES_MAX
-    if given.definition["pattern"] == "machine" and len(canonical(answer.output).encode()) > most:
-        raise OutputInvalid(f"a state of a machine may say at most {most:,} bytes", pointer="")
+def _check_size(given: ForAgent, call: AgentCall, answer: AgentAnswer) -> None:
+    """What a machine keeps for its guards, and what comes in hundreds, has to be small."""
+    most = settings.SHORT_OUTPUT_BYTES_MAX
+    is_kept = given.definition["pattern"] == "machine" or call.item is not None
+    if is_kept and len(canonical(answer.output).encode()) > most:
+        raise OutputInvalid(
+            f"a state of a machine or a part of a fan-out may say at most {most:,} bytes",
+            pointer="",
+        )
 
 
 def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | None:
@@ -157,11 +162,12 @@ def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | Non
         digest=effect.payload_digest,
         executor=effect.executor,
     )
+    asked = time.monotonic()
     if not record(Ending(claimed, "running", [Step(claimed.run, started)])):
         return None
-    stored = time.monotonic()
     failpoint("intent-written")
-    if time.monotonic() - stored > settings.COMMAND_LEASE_S:
+    # Storing the intent began the lease anew.
+    if time.monotonic() - asked > settings.COMMAND_LEASE_S:
         # This process was frozen meanwhile, and somebody else may have the command.
         return None
     try:
@@ -211,7 +217,7 @@ def _call(executor: Executor, effect: Effect) -> dict[str, Any]:
     except Exception as error:
         logger.exception("executor %s failed on %s", effect.executor, effect.pk)
         raise _interrupted(executor, f"{type(error).__name__}: {error}") from error
-    if not storable(receipt):
+    if not storable(receipt, JsonLimits(bytes_max=settings.SHORT_OUTPUT_BYTES_MAX)):
         return {"target": effect.executor, "unreadable": repr(receipt)[:1_000].replace("\x00", "")}
     return receipt
 
@@ -246,11 +252,16 @@ def describe(error: CountersignError, claimed: Claimed) -> dict[str, Json]:
     return {
         "code": error.code,
         "who": str(getattr(error, "who", "") or claimed.kind),
-        "reason": str(error),
+        "reason": legible(str(error)),
         "where": str(getattr(error, "where", "") or here()),
         "tries": claimed.tries,
         "retryable": bool(getattr(error, "retryable", False)),
     }
+
+
+def legible(text: str) -> str:
+    """What somebody else's exception says, in letters that can be stored."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()[:REASON_LENGTH_MAX]
 
 
 def _since(began: float) -> int:

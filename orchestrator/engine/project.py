@@ -17,7 +17,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.patterns.work import OVER
 from orchestrator.core.state import RunState
 from orchestrator.engine import store
-from orchestrator.models import Effect, Proposal, ReviewItem
+from orchestrator.models import Command, Effect, Proposal, ReviewItem
 
 
 @dataclass(slots=True)
@@ -55,6 +55,7 @@ class Projection:
         ReviewItem.objects.bulk_create(_unknown(run, event, at) for run, event in self.lost)
         if self.stopped:
             store.cancel(self.stopped)
+            _withdraw_stuck(self.stopped)
         for item, why in self.moot.items():
             ReviewItem.objects.waiting().filter(pk=item).update(
                 status=ReviewItem.Status.EXPIRED
@@ -72,15 +73,18 @@ class Projection:
                 self.statuses[key] = proposal.status
 
     def _see_works(self, before: RunState, after: RunState, event: ev.Event) -> None:
-        """A question whose work ended without an answer."""
+        """A question whose work ended without an answer, or was begun anew."""
         if isinstance(event, ev.PersonAnswered):
             return
-        for name, work in after.works.items():
-            known = before.works.get(name)
-            if work.item and known is not work and work.status in OVER:
-                self.moot[work.item] = "deadline"
+        for name, known in before.works.items():
+            work = after.works.get(name)
+            if not known.item or known.status in OVER or work is known or work is None:
+                continue
+            if work.status in OVER or work.item != known.item:
+                self.moot[known.item] = "deadline"
 
     def _see_stop(self, run: str, after: RunState) -> None:
+        """Nobody is asked any more."""
         self.stopped.append(run)
         for work in after.works.values():
             if work.item and work.status not in OVER:
@@ -137,4 +141,17 @@ def _unknown(run: str, event: ev.EffectLost, at: datetime) -> ReviewItem:
         opened_because=[str(event.error.get("reason", "its outcome is unknown"))],
         priority=1,
         due_at=at + timedelta(hours=settings.REVIEW_DUE_HOURS),
+    )
+
+
+def _withdraw_stuck(runs: list[str]) -> None:
+    """Nobody has to decide about work that is not wanted any more."""
+    stuck = ReviewItem.objects.waiting().filter(
+        run__in=runs, command__status=Command.Status.CANCELLED
+    )
+    stuck.update(
+        status=ReviewItem.Status.WITHDRAWN,
+        closed_because="the run is over",
+        closed_at=Now(),
+        version=F("version") + 1,
     )

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,16 +20,25 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 def set_apart() -> int:
     """Put before a person what crashed too often. Nothing else of its run is held up."""
-    stuck = Command.objects.filter(
+    found = list(_stuck().order_by("pk")[: settings.SWEEP_BATCH])
+    return sum(_set_apart(command) for command in found)
+
+
+def _set_apart(command: Command) -> int:
+    """One whose run is busy just now has its turn at the next sweep."""
+    with transaction.atomic():
+        runs = Run.objects.select_for_update(of=("self",), skip_locked=True)
+        if not runs.filter(pk=command.run_id):
+            return 0
+        if _stuck().filter(pk=command.pk).update(status=Command.Status.QUARANTINED):
+            _ask(command)
+    return 1
+
+
+def _stuck() -> QuerySet[Command]:
+    return Command.objects.filter(
         status=Command.Status.PENDING, crashes__gte=settings.COMMAND_CRASHES_MAX
     )
-    found = list(stuck.order_by("pk")[: settings.SWEEP_BATCH])
-    for command in found:
-        with transaction.atomic():
-            Run.objects.select_for_update(of=("self",)).get(pk=command.run_id)
-            if stuck.filter(pk=command.pk).update(status=Command.Status.QUARANTINED):
-                _ask(command)
-    return len(found)
 
 
 def _ask(command: Command) -> None:

@@ -99,11 +99,12 @@ _APPEND = """
         %(wakes)s::timestamptz[])
 """
 
-# Still running means that only its intent was stored; pending, that it is put back for later.
+# Still running means that only its intent was stored, and begins the lease anew; pending, that it is put back for later.
 _END = """
     UPDATE orchestrator_command AS c
        SET status = t.status, error = t.error::jsonb,
-           lease_until = CASE WHEN t.status = 'running' THEN c.lease_until END,
+           lease_until = CASE WHEN t.status = 'running'
+                              THEN statement_timestamp() + make_interval(secs => %(lease_s)s::integer) END,
            finished_at = CASE WHEN t.status IN ('done', 'failed') THEN statement_timestamp() END,
            not_before = CASE WHEN t.status = 'pending'
                              THEN statement_timestamp() + make_interval(secs => t.after_ms / 1000.0)
@@ -183,10 +184,11 @@ def append(lines: Sequence[Line], moves: Sequence[Move], at: datetime) -> None:
     )
 
 
-def end(outcomes: Sequence[Outcome]) -> None:
+def end(outcomes: Sequence[Outcome], *, lease_s: int) -> None:
     sql.execute(
         _END,
         {
+            "lease_s": lease_s,
             "ids": _plain(outcome.command for outcome in outcomes),
             "statuses": _texts(outcome.status for outcome in outcomes),
             "errors": _texts(outcome.error for outcome in outcomes),

@@ -13,6 +13,7 @@ from types import FrameType
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT)
 # A copy that ends as soon as it starts must not keep the machine busy.
 AGAIN_AFTER_S = 1.0
 
@@ -20,7 +21,7 @@ AGAIN_AFTER_S = 1.0
 def keep_running(copies: int, work: Callable[[], int]) -> int:
     """Fork, wait, replace; SIGTERM asks every copy to finish what it holds. Returns an exit code."""
     keeper = _Keeper(copies, work)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ASKED_TO_STOP:
         signal.signal(number, keeper.stop)
     return keeper.keep()
 
@@ -58,7 +59,13 @@ class _Keeper:
 
     def _fork(self) -> None:
         parent = os.getpid()
+        # A signal between the fork and the child's own handlers must find neither ours nor nobody.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ASKED_TO_STOP)
         pid = os.fork()
+        if pid == 0:
+            for number in ASKED_TO_STOP:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED_TO_STOP)
         if pid:
             self._living.add(pid)
             if self._stopping:

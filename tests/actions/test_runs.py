@@ -398,7 +398,7 @@ def test_a_machine_follows_its_guards(start: Callable[..., Run]) -> None:
 
 
 def test_a_machine_keeps_no_more_than_it_may(start: Callable[..., Run], settings: Settings) -> None:
-    settings.MACHINE_OUTPUT_BYTES_MAX = 1_000
+    settings.SHORT_OUTPUT_BYTES_MAX = 1_000
     ways = {"done": [{"to": "end"}], "failed": [{"to": "end"}]}
     machine = {
         "pattern": "machine",

@@ -211,6 +211,8 @@ def test_an_absent_database_costs_no_answer(
 
     def at_times(*args: Any, **options: Any) -> Any:
         if options.get("endings") and next(away, None) is not None:
+            connection.ensure_connection()
+            connection.connection.close()
             raise OperationalError("the server closed the connection")
         return real(*args, **options)
 
