@@ -19,6 +19,8 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "django_migrations": READ,
     "orchestrator_auditentry": APPEND,
     "orchestrator_checkpoint": APPEND,
+    "orchestrator_contract": APPEND,
+    "orchestrator_contractversion": APPEND,
     "orchestrator_decision": APPEND,
     "orchestrator_disposition": APPEND,
     "orchestrator_evaluation": APPEND,
@@ -27,6 +29,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "orchestrator_event": READ,
     "orchestrator_ledgerentry": APPEND,
     "orchestrator_policycheck": APPEND,
+    "orchestrator_routetable": APPEND,
     "orchestrator_run": APPEND,
     "orchestrator_snapshot": APPEND,
 }

@@ -2,6 +2,7 @@
 
 from orchestrator.models.audit import AuditEntry
 from orchestrator.models.checkpoints import Checkpoint
+from orchestrator.models.contracts import Contract, ContractVersion
 from orchestrator.models.effects import Effect, LedgerEntry
 from orchestrator.models.journal import Command, Event
 from orchestrator.models.proposals import (
@@ -13,7 +14,8 @@ from orchestrator.models.proposals import (
     Snapshot,
 )
 from orchestrator.models.reviews import Decision, ReviewItem
-from orchestrator.models.rules import Rule, RuleVersion
+from orchestrator.models.routing import InboundEvent, RouteTable
+from orchestrator.models.rules import Backtest, BacktestFlip, Rule, RuleVersion
 from orchestrator.models.runs import Run
 from orchestrator.models.tokens import ApiToken, IdempotencyRecord
 from orchestrator.models.workflows import Workflow, WorkflowVersion
@@ -21,8 +23,12 @@ from orchestrator.models.workflows import Workflow, WorkflowVersion
 __all__ = [
     "ApiToken",
     "AuditEntry",
+    "Backtest",
+    "BacktestFlip",
     "Checkpoint",
     "Command",
+    "Contract",
+    "ContractVersion",
     "Decision",
     "Disposition",
     "Effect",
@@ -30,10 +36,12 @@ __all__ = [
     "EvaluationPolicy",
     "Event",
     "IdempotencyRecord",
+    "InboundEvent",
     "LedgerEntry",
     "PolicyCheck",
     "Proposal",
     "ReviewItem",
+    "RouteTable",
     "Rule",
     "RuleVersion",
     "Run",

@@ -4,6 +4,7 @@ from django.db import models
 
 from orchestrator.core.codec import read
 from orchestrator.core.policy import evaluation
+from orchestrator.models.contracts import ContractVersion
 from orchestrator.models.ids import IdField
 from orchestrator.models.rules import RuleVersion
 from orchestrator.models.runs import Run
@@ -42,6 +43,8 @@ class Proposal(models.Model):
     agent_version = models.CharField(max_length=100, default="")
     model = models.CharField(max_length=200, default="")
     action = models.CharField(max_length=100)
+    # The contract that its arguments were checked against, if the action has one.
+    contract_version = models.ForeignKey(ContractVersion, models.PROTECT, null=True)
     target = models.CharField(max_length=500, default="")
     # The bytes that will run: {"action", "args", "target"} in canonical form; `digest` is over them.
     payload = models.TextField()
@@ -132,10 +135,19 @@ class PolicyCheck(models.Model):
     enforced = models.BooleanField()
     result = models.CharField(max_length=10, choices=Result)
     reason = models.TextField(default="")
+    # Of failures and errors: each sub-expression with its value, in the order of reading.
     explain = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        indexes = [
+            # The list of rules: what each version did not let pass, newest first.
+            models.Index(
+                fields=["rule_version", "-created_at"],
+                name="policy_check_hits",
+                condition=~models.Q(result="pass"),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["snapshot", "rule_version"], name="policy_check_once_per_snapshot"

@@ -22,9 +22,10 @@ class ReviewItem(models.Model):
         APPROVAL = "approval", "Approval"
         UNKNOWN_EFFECT = "unknown_effect", "Outcome unknown"
         STUCK_COMMAND = "stuck_command", "Stuck work"
+        RULE_CHANGE = "rule_change", "Rule change"
 
     # Of these kinds, silence until the deadline is a no that the sweeper says.
-    EXPIRING = (Kind.GUARDRAIL_FAILURE, Kind.ESCALATION)
+    EXPIRING = (Kind.GUARDRAIL_FAILURE, Kind.ESCALATION, Kind.RULE_CHANGE)
 
     class Status(models.TextChoices):
         WAITING = "waiting"
@@ -75,7 +76,7 @@ class ReviewItem(models.Model):
             models.CheckConstraint(
                 name="review_item_is_about_something",
                 condition=models.Q(
-                    kind__in=["guardrail_failure", "escalation", "unknown_effect"],
+                    kind__in=["guardrail_failure", "escalation", "unknown_effect", "rule_change"],
                     proposal__isnull=False,
                 )
                 | models.Q(kind="stuck_command", command__isnull=False)

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from orchestrator.core.policy import guardrails
+from orchestrator.models.ids import IdField
 
 
 class Rule(models.Model):
@@ -20,6 +21,11 @@ class Rule(models.Model):
 class RuleVersionQuerySet(models.QuerySet["RuleVersion"]):
     def active(self) -> "RuleVersionQuerySet":
         return self.filter(stage=RuleVersion.Stage.ACTIVE).select_related("rule")
+
+    def asked(self) -> "RuleVersionQuerySet":
+        """What every proposal is put to: active versions decide, shadow versions only watch."""
+        stages = (RuleVersion.Stage.ACTIVE, RuleVersion.Stage.SHADOW)
+        return self.filter(stage__in=stages).select_related("rule")
 
 
 class RuleVersion(models.Model):
@@ -46,12 +52,15 @@ class RuleVersion(models.Model):
     applies_to = models.JSONField(default=dict)
     condition = models.TextField()
     message = models.TextField(default="")
+    # Windows over the recent past, by name: see core/policy/history.py.
     history = models.JSONField(default=dict)
     content_hash = models.CharField(max_length=71)
     env_hash = models.CharField(max_length=71)
     note = models.TextField(default="")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Since when it watches, and since when it last decides.
+    shadowed_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
 
     objects = RuleVersionQuerySet.as_manager()
@@ -64,9 +73,22 @@ class RuleVersion(models.Model):
                 condition=models.Q(stage="active"),
                 name="rule_version_one_active",
             ),
+            models.UniqueConstraint(
+                fields=["rule"],
+                condition=models.Q(stage="shadow"),
+                name="rule_version_one_shadow",
+            ),
             models.CheckConstraint(
                 name="rule_version_effect_known",
                 condition=models.Q(effect__in=guardrails.EFFECTS),
+            ),
+        ]
+        indexes = [
+            # Asked for every proposal: the few versions that are in force.
+            models.Index(
+                fields=["stage"],
+                name="rule_version_asked",
+                condition=models.Q(stage__in=["active", "shadow"]),
             ),
         ]
 
@@ -87,5 +109,88 @@ class RuleVersion(models.Model):
             actions=tuple(scope.get("actions", ["*"])),
             agents=tuple(scope.get("agents", ["*"])),
             workflows=tuple(scope.get("workflows", ["*"])),
+            tiers=tuple(scope.get("tiers", ["*"])),
+            history=self.history,
             enforced=self.stage == self.Stage.ACTIVE,
         )
+
+
+class Backtest(models.Model):
+    """One version of a rule, asked about recorded proposals. A job: it has progress and can be cancelled."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        CANCELLED = "cancelled"
+        FAILED = "failed"
+
+    ENDED = (Status.DONE, Status.CANCELLED, Status.FAILED)
+
+    id = IdField("bkt")
+    version = models.ForeignKey(RuleVersion, models.PROTECT, related_name="backtests")
+    # What it is compared with: the version that was active when it began.
+    against = models.ForeignKey(RuleVersion, models.PROTECT, null=True, related_name="+")
+    # What it looked at: the newest `proposals_max` of this window.
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    proposals_max = models.PositiveIntegerField()
+    content_hash = models.CharField(max_length=71, help_text="of the rule version it tested")
+    status = models.CharField(max_length=20, choices=Status, default=Status.WAITING)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True)
+    # Where a worker that takes over goes on: everything up to this proposal is in `counts`.
+    cursor = models.CharField(max_length=30, default="")
+    counts = models.JSONField(default=dict)
+    error = models.TextField(default="")
+    cancel_asked = models.BooleanField(default=False)
+    fence = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["version", "-id"], name="backtest_of_version"),
+            # engine.backtest: what waits for a worker, or was left by one that died.
+            models.Index(
+                fields=["id"],
+                name="backtest_open",
+                condition=models.Q(status__in=["waiting", "running"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.status}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in self.ENDED
+
+
+class BacktestFlip(models.Model):
+    """A recorded proposal about which the tested version says something else than the active one."""
+
+    class Human(models.TextChoices):
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        UNKNOWN = "unknown"
+
+    backtest = models.ForeignKey(Backtest, models.CASCADE, related_name="flips")
+    proposal = models.ForeignKey("orchestrator.Proposal", models.PROTECT, related_name="+")
+    before = models.CharField(max_length=10)
+    after = models.CharField(max_length=10)
+    human = models.CharField(max_length=10, choices=Human)
+    reason = models.TextField(default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backtest", "proposal"], name="backtest_flip_once_per_proposal"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.proposal_id}: {self.before} to {self.after}"

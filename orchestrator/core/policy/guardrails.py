@@ -5,7 +5,7 @@ An error holds the proposal: a missing field, a value of the wrong type, a spent
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core.codec import Json, canonical
@@ -42,13 +42,16 @@ class Rule:
     actions: tuple[str, ...] = ("*",)
     agents: tuple[str, ...] = ("*",)
     workflows: tuple[str, ...] = ("*",)
+    tiers: tuple[str, ...] = ("*",)
+    history: Mapping[str, Any] = field(default_factory=dict)
     enforced: bool = True
 
-    def applies_to(self, *, action: str, agent: str, workflow: str) -> bool:
+    def applies_to(self, *, action: str, agent: str, workflow: str, tier: str = "normal") -> bool:
         return (
             _matches(self.actions, action)
             and _matches(self.agents, agent)
             and _matches(self.workflows, workflow)
+            and _matches(self.tiers, tier)
         )
 
 

@@ -4,22 +4,33 @@ REVIEWER = "reviewer"
 ADMIN = "admin"
 MANAGER = "manager"
 
+# What everybody with a role may look at.
+_LOOK = frozenset(
+    {
+        "queue.view",
+        "proposals.view",
+        "runs.view",
+        "rules.view",
+        "contracts.view",
+        "routing.view",
+    }
+)
 CAPABILITIES: dict[str, frozenset[str]] = {
-    REVIEWER: frozenset({"queue.view", "queue.decide", "proposals.view", "runs.view"}),
+    REVIEWER: frozenset({"queue.decide"}) | _LOOK,
     ADMIN: frozenset(
         {
-            "queue.view",
             "queue.decide",
-            "proposals.view",
-            "runs.view",
             "runs.cancel",
             "audit.view",
             "rules.edit",
+            "contracts.edit",
+            "routing.edit",
             "workflows.edit",
             "tokens.issue",
         }
-    ),
-    MANAGER: frozenset({"queue.view", "proposals.view", "runs.view", "audit.view"}),
+    )
+    | _LOOK,
+    MANAGER: frozenset({"audit.view"}) | _LOOK,
 }
 ROLES = tuple(CAPABILITIES)
 
