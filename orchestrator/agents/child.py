@@ -84,6 +84,32 @@ def mapped_bytes() -> int:
     return int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
 
 
+def let_go_of_all_but(kept: int) -> None:
+    """What the worker had open leads nowhere from here on: functions are not to write to its servers.
+
+    Not closed: objects of the worker still know the numbers, and would close what comes after.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in open_descriptors():
+        if descriptor > 2 and descriptor not in {kept, nothing}:
+            os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
+
+
+def open_descriptors() -> list[int]:
+    folder = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
+    return [number for number in map(int, os.listdir(folder)) if _is_open(number)]
+
+
+def _is_open(descriptor: int) -> bool:
+    """The one that the folder itself was read through is not."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def limit_memory(at_most: int) -> None:
     """Softly, so that the limit can be lifted again to say that it was reached."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

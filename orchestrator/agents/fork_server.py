@@ -31,6 +31,7 @@ def serve_and_exit(control: socket.socket, worker: int) -> NoReturn:
     """Never returns: what follows belongs to the worker."""
     code = 1
     try:
+        child.let_go_of_all_but(control.fileno())
         ForkServer(control).serve(worker)
         code = 0
     except BaseException:  # noqa: BLE001 - it is printed, and then the process ends

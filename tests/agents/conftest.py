@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,7 +37,15 @@ def own_modules(settings: Settings) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def isolation(own_modules: Settings) -> Iterator[Isolation]:
+def line_of_worker() -> Iterator[socket.socket]:
+    """The far end of a connection that the worker has open, as to Redis."""
+    here, there = socket.socketpair()
+    with here, there:
+        yield there
+
+
+@pytest.fixture
+def isolation(own_modules: Settings, line_of_worker: socket.socket) -> Iterator[Isolation]:
     isolation = Isolation()
     isolation.start()
     yield isolation

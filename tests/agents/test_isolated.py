@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -237,6 +238,14 @@ def test_garbage_is_no_answer(ask: Ask, garbage: str) -> None:
     with pytest.raises((AgentCrashed, OutputInvalid), match=r"not an answer|not JSON"):
         ask("send_garbage", item=garbage)
     assert time.monotonic() - began < 5
+
+
+def test_garbage_reaches_nobody_else(ask: Ask, line_of_worker: socket.socket) -> None:
+    with pytest.raises((AgentCrashed, OutputInvalid)):
+        ask("send_garbage", item="*1\r\n")
+    line_of_worker.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        line_of_worker.recv(100)
 
 
 def test_an_announcement_of_too_much_is_not_waited_for(ask: Ask) -> None:
