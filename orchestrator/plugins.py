@@ -16,6 +16,9 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+# Ours as well: what changes Countersign itself is an effect, and effects know nothing of actions.
+BUILT_IN = ("orchestrator.actions.changes",)
+
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
@@ -29,7 +32,7 @@ class Plugins:
 def load() -> Plugins:
     """Call it when a worker starts: what is wrong with a module is said then, not at the first run."""
     plugins = Plugins()
-    for name in settings.AGENT_MODULES:
+    for name in (*BUILT_IN, *settings.AGENT_MODULES):
         module = _import(name)
         _add(module, "AGENTS", plugins.agents, callable)
         _add(module, "EXECUTORS", plugins.executors, _has_call)

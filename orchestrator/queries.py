@@ -54,7 +54,10 @@ def report_of(proposal: Proposal) -> ProposalReport:
         .first()
     )
     snapshot = disposition.snapshot_id if disposition else None
-    checks = PolicyCheck.objects.filter(snapshot=snapshot).select_related("rule_version__rule")
+    # Not those of shadows, from which nothing follows.
+    checks = PolicyCheck.objects.filter(snapshot=snapshot, enforced=True).select_related(
+        "rule_version__rule"
+    )
     return ProposalReport(
         proposal=proposal,
         checks=list(checks.order_by("pk")),

@@ -150,7 +150,7 @@ if DATABASE_OWNER_URL != DATABASE_URL:
 
 # Queues: one RQ queue per worker process (a worker on two queues can lose jobs in a crash).
 
-QUEUES = ("agents", "isolated", "effects")
+QUEUES = ("agents", "isolated", "effects", "background")
 RQ_QUEUES = {name: {"URL": REDIS_URL, "DEFAULT_RESULT_TTL": 0} for name in QUEUES}
 WORKERS_PER_QUEUE = _number("WORKERS_PER_QUEUE", 1, low=1, high=64)
 # Calls that may wait at once in one process. Agents wait for models, which costs a thread and no more.
@@ -158,6 +158,8 @@ WORKER_THREADS = {
     "agents": _number("WORKER_THREADS_AGENTS", 100, low=1, high=2_000),
     "isolated": _number("WORKER_THREADS_ISOLATED", 4, low=1, high=500),
     "effects": _number("WORKER_THREADS_EFFECTS", 16, low=1, high=500),
+    # One long job at a time in a process; more processes do more at once.
+    "background": 1,
 }
 WORKER_DESKS = _number("WORKER_DESKS", 2, low=1, high=50)
 WORKER_STUCK_MAX = _number("WORKER_STUCK_MAX", 10, low=1, high=1_000)
@@ -211,6 +213,23 @@ RUN_TOKENS_MAX = _number("RUN_TOKENS_MAX", 5_000_000, low=1, high=10**12)
 RUN_MONEY_MICROS_MAX = _number("RUN_MONEY_MICROS_MAX", 100_000_000, low=1, high=10**15)
 RUN_WALL_S_MAX = _number("RUN_WALL_S_MAX", 2_592_000, low=1, high=315_360_000)
 RUN_REPEATS_MAX = _number("RUN_REPEATS_MAX", 10, low=1, high=10_000)
+CONTRACTS_MAX = _number("CONTRACTS_MAX", 1_000, low=1, high=1_000_000)
+CONTRACT_BYTES_MAX = _number("CONTRACT_BYTES_MAX", 100_000, low=1_000, high=1_000_000)
+RULES_MAX = _number("RULES_MAX", 1_000, low=1, high=100_000)
+# Each is asked about every proposal that it applies to, before the agent has its answer.
+RULES_ACTIVE_MAX = _number("RULES_ACTIVE_MAX", 200, low=1, high=10_000)
+# Whoever wrote or asks for a change of rules cannot agree to it. An instance with one admin sets 0.
+RULES_FOUR_EYES = _flag("RULES_FOUR_EYES", True)
+RULES_FILE_BYTES_MAX = _number("RULES_FILE_BYTES_MAX", 100_000, low=1_000, high=10_000_000)
+# What a rule may ask about the recent past; what would take more than this is held, not guessed.
+HISTORY_WINDOWS_MAX = _number("HISTORY_WINDOWS_MAX", 10, low=1, high=100)
+HISTORY_WITHIN_MAX_DAYS = _number("HISTORY_WITHIN_MAX_DAYS", 30, low=1, high=3_650)
+HISTORY_ROWS_MAX = _number("HISTORY_ROWS_MAX", 10_000, low=10, high=10_000_000)
+HISTORY_TIMEOUT_MS = _number("HISTORY_TIMEOUT_MS", 500, low=10, high=30_000)
+# Backtests: what one looks at unless told otherwise, what it keeps, and what a review costs.
+BACKTEST_PROPOSALS_MAX = _number("BACKTEST_PROPOSALS_MAX", 10_000, low=1, high=1_000_000)
+BACKTEST_FLIPS_MAX = _number("BACKTEST_FLIPS_MAX", 1_000, low=1, high=100_000)
+REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
 

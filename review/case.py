@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
+from orchestrator.actions import changes
+from orchestrator.core.definitions import DIRECT
+from orchestrator.core.policy.changes import is_change
 from orchestrator.models import Evaluation, Proposal, ReviewItem
 from review import reads
 from review.access import may
@@ -19,7 +23,9 @@ POLL_WAITING_S = 10
 
 def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
     proposal, is_open = case.proposal, case.is_open_to(request.user)
-    is_own = is_own_wish(request.user, proposal.run, proposal.token)
+    is_own = is_own_change(request.user, proposal) or (
+        not is_change(proposal.action) and is_own_wish(request.user, proposal.run, proposal.token)
+    )
     return decision_facts(request, case, page=("proposal", proposal.pk), is_own=is_own) | {
         "section": "queue" if case.is_waiting else "proposals",
         "proposal": proposal,
@@ -33,11 +39,29 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
         "context": arguments(proposal.context, proposal.tainted),
         "shows_verdicts": is_open,
         "is_unknown": is_unknown(case),
+        "may_reopen": may_reopen(request, proposal),
         "shows_outcome": not case.is_waiting or is_unknown(case),
         "scores": scores(case) if is_open else [],
         "history": told(reads.happenings(case), hide_people=not is_open),
         "audit": reads.audit_entries(case) if is_open and may(request.user, "audit.view") else [],
     }
+
+
+def may_reopen(request: HttpRequest, proposal: Proposal) -> bool:
+    """A run that is more than its proposals has long gone another way."""
+    blocked = proposal.status == Proposal.Status.BLOCKED
+    return (
+        blocked
+        and proposal.run.workflow_version.definition == DIRECT
+        and may(request.user, "queue.decide")
+    )
+
+
+def is_own_change(reader: Any, proposal: Proposal) -> bool:
+    """Neither who asked for a change of a rule nor who wrote it agrees to it, where four eyes are wanted."""
+    if not is_change(proposal.action) or not settings.RULES_FOUR_EYES:
+        return False
+    return reader.pk in {proposal.run.started_by_id, changes.version_in(proposal).created_by_id}
 
 
 def is_unknown(case: reads.Case) -> bool:

@@ -37,6 +37,7 @@ SILENCE = {
     ReviewItem.Kind.GUARDRAIL_FAILURE: "then it expires and nothing runs",
     ReviewItem.Kind.ESCALATION: "then it expires and nothing runs",
     ReviewItem.Kind.APPROVAL: "then it is a no",
+    ReviewItem.Kind.RULE_CHANGE: "then the rule stays as it is",
 }
 
 
@@ -78,6 +79,9 @@ def refusal(request: HttpRequest, case: reads.Decidable, *, is_own: bool) -> str
         return "closed"
     if not may(request.user, "queue.decide"):
         return "role"
+    is_change = case.item is not None and case.item.kind == ReviewItem.Kind.RULE_CHANGE
+    if is_change and not may(request.user, "rules.edit"):
+        return "admin"
     if case.decided_by(request.user):
         return "decided"
     return "own" if is_own else ""

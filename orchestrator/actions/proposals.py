@@ -1,22 +1,26 @@
 """Proposals: taken in, checked, evaluated and disposed of, in one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from orchestrator.actions import effects, runs, thresholds, workflows
+from orchestrator import history_queries
+from orchestrator.actions import contracts, effects, runs, thresholds, workflows
 from orchestrator.actions.actor import Actor, audit
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, canonical, digest, read
 from orchestrator.core.errors import BadInput
-from orchestrator.core.policy import evaluation, guardrails
+from orchestrator.core.policy import evaluation, guardrails, history, masking
+from orchestrator.core.policy.changes import RESERVED, is_change
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
 from orchestrator.failpoints import failpoint
 from orchestrator.models import (
+    ContractVersion,
     Disposition,
     Evaluation,
     EvaluationPolicy,
@@ -29,6 +33,8 @@ from orchestrator.models import (
     Snapshot,
     WorkflowVersion,
 )
+
+CHANGE_REASON = "a change of the rules needs another admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ class _Judgement:
     """What rules and bands made of a proposal, with all that it rests on."""
 
     snapshot: Snapshot
-    checks: list[guardrails.Check]
+    checks: Sequence[guardrails.Check]
     policy: EvaluationPolicy
     outcome: evaluation.Disposition
 
@@ -74,15 +80,26 @@ class _Judgement:
         return self.outcome.verdict
 
 
-@transaction.atomic
 def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     """Take a suggestion in. When this returns, it has been checked and what follows is stored.
 
     1. Refuse while the queue of effects is full: accepted work is never dropped.
-    2. Store the proposal in a run of its own, with a snapshot of everything the rules may see.
-    3. Ask every active rule, then the bands; store each check, the score and the disposition.
-    4. Open a review item, or release the effect, or neither; the run's events say which.
+    2. Refuse arguments that do not fit the contract of their action.
+    3. Store the proposal in a run of its own, with a snapshot of everything the rules may see.
+    4. Ask every rule that applies, then the bands; store each check, the score and the disposition.
+    5. Open a review item, or release the effect, or neither; the run's events say which.
     """
+    _check_open_to_agents(suggestion.action)
+    return _submit(actor, suggestion)
+
+
+def submit_change(actor: Actor, suggestion: Suggestion) -> Proposal:
+    """Take in what a person asks to change about Countersign itself: always for another to decide."""
+    return _submit(actor, suggestion)
+
+
+@transaction.atomic
+def _submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     runs.check_room("effects")
     version = workflows.version_for(actor, suggestion.workflow)
     run = Run.objects.create(workflow_version=version, token=actor.token, started_by=actor.user)
@@ -98,6 +115,13 @@ def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     failpoint("proposed-in-transaction")
     judged.proposal.refresh_from_db(fields=["status"])
     return judged.proposal
+
+
+def _check_open_to_agents(action: str) -> None:
+    if is_change(action):
+        raise BadInput(
+            "action", f"{RESERVED}* is Countersign itself, which only people may change."
+        )
 
 
 def propose(claimed: Claimed) -> None:
@@ -129,6 +153,7 @@ def _suggested(claimed: Claimed, run: Run) -> Suggestion:
             f"output of {claimed.payload['work']}",
             "it is to be proposed, so it has to be an object with at least an `action`.",
         )
+    _check_open_to_agents(action)
     return Suggestion(
         agent=str(known.get("name", claimed.payload["work"]))[:100],
         agent_version=str(known.get("version", ""))[:100],
@@ -188,7 +213,8 @@ class _Judged:
 def _take_in(
     actor: Actor, run: Run, suggestion: Suggestion, *, claimed: Claimed | None = None
 ) -> _Judged:
-    proposal = _store(actor, run, suggestion)
+    contract = contracts.check_arguments(suggestion.action, suggestion.args)
+    proposal = _store(actor, run, suggestion, contract)
     judgement = _judge(proposal, run.workflow_version)
     disposition = _store_judgement(proposal, judgement)
     item = _open_item(proposal, judgement.outcome)
@@ -197,7 +223,9 @@ def _take_in(
     return _Judged(actor, proposal, disposition, effect, happened)
 
 
-def _store(actor: Actor, run: Run, suggestion: Suggestion) -> Proposal:
+def _store(
+    actor: Actor, run: Run, suggestion: Suggestion, contract: ContractVersion | None
+) -> Proposal:
     return Proposal.objects.create(
         run=run,
         token=actor.token,
@@ -206,6 +234,7 @@ def _store(actor: Actor, run: Run, suggestion: Suggestion) -> Proposal:
         agent_version=suggestion.agent_version,
         model=suggestion.model,
         action=suggestion.action,
+        contract_version=contract,
         target=suggestion.target,
         payload=suggestion.payload,
         digest=digest(suggestion.payload),
@@ -216,23 +245,72 @@ def _store(actor: Actor, run: Run, suggestion: Suggestion) -> Proposal:
 
 
 def _judge(proposal: Proposal, version: WorkflowVersion) -> _Judgement:
-    """Rules and bands see the snapshot and nothing else, so that they can be asked again later."""
-    inputs = _inputs(proposal, version)
+    """Rules and bands see the inputs and nothing else, so that they can be asked again later.
+
+    What the contract masks is hidden before anything of it is stored; the rules saw the values.
+    """
     now = timezone.now()
-    text = canonical({**inputs, "now": now.isoformat()})
+    inputs = _inputs(proposal, version)
+    asked = _rules_for(proposal, version)
+    past = _past_of(proposal, version, asked, now)
+    inputs["history"] = past.numbers
+    unknown = {rule: past.reason(rule) for rule in past.errors}
+    checks = guardrails.check_all(asked, {**inputs, "now": now}, no_history=unknown)
+    masked = proposal.contract_version.masked if proposal.contract_version else ()
+    text = canonical({**masking.mask(inputs, masked), "now": now.isoformat()})
     snapshot = Snapshot.objects.create(proposal=proposal, inputs=text, digest=digest(text))
-    rules = [active.as_rule for active in RuleVersion.objects.active().order_by("rule__slug")]
-    asked = [
+    policy = thresholds.policy_in_force()
+    if is_change(proposal.action):
+        outcome = evaluation.Disposition("hold", "escalate", (CHANGE_REASON,), 1)
+    else:
+        outcome = evaluation.dispose(proposal.confidence, policy.bands, checks)
+    return _Judgement(snapshot, masking.mask_checks(checks, inputs, masked), policy, outcome)
+
+
+def _rules_for(proposal: Proposal, version: WorkflowVersion) -> list[guardrails.Rule]:
+    """None for a change of Countersign itself: a mistake in a rule must not keep people from mending it."""
+    if is_change(proposal.action):
+        return []
+    rules = [asked.as_rule for asked in RuleVersion.objects.asked().order_by("rule__slug", "pk")]
+    return [
         rule
         for rule in rules
         if rule.applies_to(
-            action=proposal.action, agent=proposal.agent, workflow=version.workflow.slug
+            action=proposal.action,
+            agent=proposal.agent,
+            workflow=version.workflow.slug,
+            tier=_tier_of(proposal),
         )
     ]
-    checks = guardrails.check_all(asked, {**inputs, "now": now})
-    policy = thresholds.policy_in_force()
-    outcome = evaluation.dispose(proposal.confidence, policy.bands, checks)
-    return _Judgement(snapshot, checks, policy, outcome)
+
+
+def _past_of(
+    proposal: Proposal,
+    version: WorkflowVersion,
+    rules: Sequence[guardrails.Rule],
+    now: datetime,
+) -> history.Past:
+    """What the rules declare to count. Others that count the same wait, so that no two slip under one limit."""
+    windows = {rule.past: history.read_windows(rule.history) for rule in rules if rule.history}
+    if not windows:
+        return history.Past()
+    ask = history.Ask(
+        id=proposal.pk,
+        at=now,
+        agent=proposal.agent,
+        action=proposal.action,
+        target=proposal.target,
+        workflow=version.workflow.slug,
+        args=proposal.args,
+        live=True,
+    )
+    history_queries.lock_windows([ask], windows)
+    return history_queries.values_for([ask], windows)[proposal.pk]
+
+
+def _tier_of(proposal: Proposal) -> str:
+    version = proposal.contract_version
+    return str(version.tier if version else ContractVersion.Tier.NORMAL.value)
 
 
 def _inputs(proposal: Proposal, version: WorkflowVersion) -> dict[str, Json]:
@@ -245,6 +323,7 @@ def _inputs(proposal: Proposal, version: WorkflowVersion) -> dict[str, Json]:
             "confidence": proposal.confidence,
             "rationale": proposal.rationale,
             "tainted": tainted,
+            "tier": _tier_of(proposal),
         },
         "agent": {
             "name": proposal.agent,
@@ -300,6 +379,8 @@ def _open_item(proposal: Proposal, outcome: evaluation.Disposition) -> ReviewIte
         return None
     escalated = outcome.verdict == "escalate"
     kind = ReviewItem.Kind.ESCALATION if escalated else ReviewItem.Kind.GUARDRAIL_FAILURE
+    if is_change(proposal.action):
+        kind = ReviewItem.Kind.RULE_CHANGE
     return ReviewItem.objects.create(
         run_id=proposal.run_id,
         proposal=proposal,
@@ -335,6 +416,7 @@ def _disposed(
         rules=tuple(
             {"rule": check.rule, "version": check.number, "result": check.result}
             for check in judgement.checks
+            if check.enforced
         ),
         approvals_needed=judgement.outcome.approvals_needed,
         item=item.pk if item else None,

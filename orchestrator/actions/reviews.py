@@ -8,12 +8,13 @@ tried again (retry, give_up).
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from orchestrator.actions import effects
+from orchestrator.actions import changes, effects
 from orchestrator.actions.actor import Actor, audit, require
 from orchestrator.core import definitions
 from orchestrator.core import events as ev
@@ -36,6 +37,8 @@ from orchestrator.models.ids import new_id
 
 NOTE_LENGTH_MAX = 5_000
 KEY_LENGTH_MAX = 255
+# What was blocked is let through by nobody alone.
+REOPENED_NEEDS = 2
 
 
 @transaction.atomic
@@ -61,6 +64,8 @@ def decide(
         raise NotAllowed(actor.name, "decide review items", "Only a person can.")
     _check_input(verdict, reason, note, idempotency_key)
     item = _lock(item_id)
+    if item.kind == ReviewItem.Kind.RULE_CHANGE:
+        require(actor, "rules.edit", "decide about changes of rules")
     _check_verdict(item, verdict, note)
     repeated = Decision.objects.filter(reviewer=actor.user, idempotency_key=idempotency_key).first()
     if repeated is not None:
@@ -104,6 +109,7 @@ VERDICTS: dict[str, tuple[str, ...]] = {
     ReviewItem.Kind.GUARDRAIL_FAILURE: _GO_ON,
     ReviewItem.Kind.ESCALATION: _GO_ON,
     ReviewItem.Kind.APPROVAL: _GO_ON,
+    ReviewItem.Kind.RULE_CHANGE: _GO_ON,
     ReviewItem.Kind.UNKNOWN_EFFECT: (
         Decision.Verdict.HAPPENED,
         Decision.Verdict.NOT_HAPPENED,
@@ -111,6 +117,41 @@ VERDICTS: dict[str, tuple[str, ...]] = {
     ),
     ReviewItem.Kind.STUCK_COMMAND: (Decision.Verdict.RETRY, Decision.Verdict.GIVE_UP),
 }
+
+
+@transaction.atomic
+def reopen(actor: Actor, proposal_id: str, *, note: str) -> ReviewItem:
+    """Put what a rule blocked before people after all. It takes two of them; one can still say no."""
+    require(actor, "queue.decide", "reopen what a rule blocked")
+    if not 0 < len(note.strip()) <= NOTE_LENGTH_MAX or "\x00" in note:
+        raise BadInput("note", f"say why, in 1 to {NOTE_LENGTH_MAX:,} characters.")
+    runs = Proposal.objects.filter(pk=proposal_id).values("run")
+    if Run.objects.select_for_update(of=("self",)).filter(pk__in=runs).first() is None:
+        raise NotFound("proposal", proposal_id)
+    proposal = Proposal.objects.get(pk=proposal_id)
+    disposition = proposal.dispositions.order_by("-pk").first()
+    item = new_id("rev")
+    reopened = ev.ProposalReopened(
+        proposal=proposal.pk,
+        item=item,
+        by=actor.name,
+        note=note.strip(),
+        approvals_needed=REOPENED_NEEDS,
+    )
+    advance([Step(proposal.run_id, reopened)])
+    audit(actor, "proposal.reopened", proposal.pk, item=item, note=note.strip())
+    return ReviewItem.objects.create(
+        pk=item,
+        run_id=proposal.run_id,
+        proposal=proposal,
+        kind=ReviewItem.Kind.GUARDRAIL_FAILURE,
+        opened_because=[
+            f"{actor.name} asks for another look: {note.strip()}",
+            *(disposition.reasons if disposition else []),
+        ],
+        approvals_needed=REOPENED_NEEDS,
+        due_at=timezone.now() + timedelta(hours=settings.REVIEW_DUE_HOURS),
+    )
 
 
 def ask_person(claimed: Claimed) -> None:
@@ -207,6 +248,8 @@ def _already_decided(item: ReviewItem) -> AlreadyDecided:
 
 
 def _check_person(actor: Actor, item: ReviewItem) -> None:
+    if item.kind == ReviewItem.Kind.RULE_CHANGE and not settings.RULES_FOUR_EYES:
+        return
     token = item.proposal.token if item.proposal else item.run.token
     if token is not None and token.owner == actor.user:
         raise NotAllowed(
@@ -214,6 +257,8 @@ def _check_person(actor: Actor, item: ReviewItem) -> None:
         )
     if item.run.started_by is not None and item.run.started_by == actor.user:
         raise NotAllowed(actor.name, "decide this", "They started this run; somebody else must.")
+    if item.kind == ReviewItem.Kind.RULE_CHANGE:
+        changes.check_author(actor, _proposal(item))
     if item.decisions.filter(reviewer=actor.user).exists():
         raise NotAllowed(actor.name, "approve twice", "It needs another person's approval as well.")
 
@@ -280,6 +325,7 @@ def _settle_command(item: ReviewItem, decision: Decision, given: int) -> None:
 _SETTLERS: dict[str, Callable[[ReviewItem, Decision, int], None]] = {
     ReviewItem.Kind.GUARDRAIL_FAILURE: _settle_proposal,
     ReviewItem.Kind.ESCALATION: _settle_proposal,
+    ReviewItem.Kind.RULE_CHANGE: _settle_proposal,
     ReviewItem.Kind.APPROVAL: _settle_approval,
     ReviewItem.Kind.UNKNOWN_EFFECT: _settle_effect,
     ReviewItem.Kind.STUCK_COMMAND: _settle_command,

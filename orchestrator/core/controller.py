@@ -46,6 +46,7 @@ AFTER_DISPOSITION = {
 # a settled effect by AFTER_SETTLING.
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("proposal_disposed", "received"): "by disposition",
+    ("proposal_reopened", "blocked"): "in_review",
     ("approval_given", "in_review"): "in_review",
     ("proposal_approved", "in_review"): "accepted",
     ("proposal_rejected", "in_review"): "rejected",
@@ -295,6 +296,21 @@ def _dispose(state: RunState, event: ev.ProposalDisposed) -> RunState:
     )
 
 
+def _reopen(plan: Plan, state: RunState, event: ev.ProposalReopened, moment: Moment) -> RunState:
+    """Only what stands for itself: a run that asked for it has long gone another way."""
+    if plan.pattern != "direct":
+        raise IllegalTransition("The run", "past its blocked proposal", event.kind)
+    _check(state, event.proposal, event.kind)
+    running = replace(state, status="running")
+    return running.with_proposal(
+        event.proposal,
+        status="in_review",
+        item=event.item,
+        approvals_needed=event.approvals_needed,
+        approvals=(),
+    )
+
+
 def _count_approval(state: RunState, event: ev.ApprovalGiven) -> RunState:
     before = _check_decision(state, event, event.digest)
     return state.with_proposal(event.proposal, approvals=(*before.approvals, event.by))
@@ -376,6 +392,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[Plan, RunState, Any, Moment], RunState
     ev.RunCancelled: _cancel,
     ev.TimeReached: _reach_time,
     ev.ProposalReceived: _receive,
+    ev.ProposalReopened: _reopen,
     **dict.fromkeys(work.EVENTS, _work),
     **dict.fromkeys(_PROPOSAL_HANDLERS, _proposal),
 }

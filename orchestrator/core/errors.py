@@ -4,10 +4,17 @@ CountersignError
 ├── BadJson                 outside data that cannot be stored and read back
 ├── BadInput                a field of a request is wrong
 ├── NotJson                 the body says it is something else
+│   └── NotCloudEvent       likewise, where an event is expected
 ├── NotAllowed              this person or token may not do this
 ├── NotFound
+├── StageWrong              a rule version is not where that could be done to it
 ├── RuleInvalid             a condition that does not compile
+│   └── HistoryInvalid      a window over the past that cannot be read
 ├── DefinitionInvalid       a workflow that could not run as it is written
+│   ├── RoutesInvalid       routes that could not decide as they are written
+│   ├── ContractInvalid     a contract that nobody could keep
+│   └── ArgumentsInvalid    arguments that do not fit the contract of their action
+├── ContractIncompatible    a version that would break what the one before promised
 ├── QueueFull               too much is waiting; ask again later
 ├── IllegalTransition       the state does not allow this event
 ├── LeaseLost               a worker was too slow, and another one has its command
@@ -16,6 +23,10 @@ CountersignError
 ├── Conflict
 │   ├── AlreadyDecided      somebody else was first
 │   ├── ItemChanged         the reviewer looked at an older version
+│   ├── RuleChanged         somebody else wrote a version of the rule in between
+│   ├── ChangeWaiting       somebody already asked for a change of the rule
+│   ├── RoutesChanged       somebody else saved routes in between
+│   ├── ContractChanged     likewise, a version of the contract
 │   ├── KeyReused           same idempotency key, another body
 │   └── KeyInFlight         same idempotency key, still being answered
 ├── EffectError
@@ -76,6 +87,11 @@ class NotJson(CountersignError):
 
 
 @dataclass(eq=False)
+class NotCloudEvent(NotJson):
+    """The body is {content_type!r}. Send a CloudEvent as application/cloudevents+json, or a list of them as application/cloudevents-batch+json."""
+
+
+@dataclass(eq=False)
 class NotAllowed(CountersignError):
     """{who} may not {what}. {advice}"""
 
@@ -95,6 +111,17 @@ class NotFound(CountersignError):
     code: ClassVar[str] = "not-found"
     kind: str
     key: str
+
+
+@dataclass(eq=False)
+class StageWrong(CountersignError):
+    """{what} is {stage}: you cannot {wish}. {advice}"""
+
+    code: ClassVar[str] = "stage-wrong"
+    what: str
+    stage: str
+    wish: str
+    advice: str
 
 
 @dataclass(eq=False)
@@ -118,6 +145,15 @@ class Problem(NamedTuple):
 
 
 @dataclass(eq=False)
+class HistoryInvalid(RuleInvalid):
+    """The history of the rule cannot be read: {reason}"""
+
+    code: ClassVar[str] = "history-invalid"
+    # Every one of them; `reason` is the first.
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(eq=False)
 class DefinitionInvalid(CountersignError):
     """The workflow was not saved: {first}"""
 
@@ -128,7 +164,40 @@ class DefinitionInvalid(CountersignError):
     def __str__(self) -> str:
         first, more = self.problems[0], len(self.problems) - 1
         counted = f" (and {more} more)" if more else ""
-        return (self.__doc__ or "").format(first=first) + counted
+        return (self.__doc__ or "").format_map({**vars(self), "first": first}) + counted
+
+
+@dataclass(eq=False)
+class RoutesInvalid(DefinitionInvalid):
+    """The routes were not saved: {first}"""
+
+    code: ClassVar[str] = "routes-invalid"
+
+
+@dataclass(eq=False)
+class ContractInvalid(DefinitionInvalid):
+    """The contract was not saved: {first}"""
+
+    code: ClassVar[str] = "contract-invalid"
+
+
+@dataclass(eq=False)
+class ArgumentsInvalid(DefinitionInvalid):
+    """Nothing was proposed, because the arguments do not fit the contract {contract}: {first}"""
+
+    code: ClassVar[str] = "arguments-invalid"
+    contract: str
+
+
+@dataclass(eq=False)
+class ContractIncompatible(CountersignError):
+    """The contract was not saved: {reason} Save it under another name, or change less."""
+
+    code: ClassVar[str] = "contract-incompatible"
+    reason: str
+    # Where and why the counterexample is refused; without any there is none to show.
+    problems: Sequence[Problem] = ()
+    counterexample: object = None
 
 
 @dataclass(eq=False)
@@ -199,6 +268,43 @@ class ItemChanged(Conflict):
     """This item changed while you looked at it (you saw version {seen}, it is now {current}). Your decision was not recorded; look again."""
 
     code: ClassVar[str] = "item-changed"
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
+class RuleChanged(Conflict):
+    """Somebody wrote version {current} of {slug} while you wrote yours (you began with version {seen}). Yours was not saved; look at theirs first."""
+
+    code: ClassVar[str] = "rule-changed"
+    slug: str
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
+class ChangeWaiting(Conflict):
+    """A change of {rule} already waits for another admin ({item}). Yours was not asked for; have that one decided first."""
+
+    code: ClassVar[str] = "change-waiting"
+    rule: str
+    item: str
+
+
+@dataclass(eq=False)
+class RoutesChanged(Conflict):
+    """Somebody saved routes while you wrote yours (you began with version {seen}, it is now {current}). Yours were not saved; look at theirs first."""
+
+    code: ClassVar[str] = "routes-changed"
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
+class ContractChanged(Conflict):
+    """Somebody saved version {current} while you wrote yours (you began with {seen}). Yours was not saved; look at theirs first."""
+
+    code: ClassVar[str] = "contract-changed"
     seen: int
     current: int
 

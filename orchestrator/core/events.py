@@ -150,7 +150,7 @@ class ProposalReceived(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalDisposed(Event):
-    """Guardrails and evaluation have spoken. `rules` names every version that was asked."""
+    """Guardrails and evaluation have spoken. `rules` names every version that had a say."""
 
     kind: ClassVar[str] = "proposal_disposed"
     proposal: str
@@ -161,6 +161,18 @@ class ProposalDisposed(Event):
     approvals_needed: int = 0
     item: str | None = None
     effect: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalReopened(Event):
+    """Somebody asks people to look at what a rule blocked. It takes as many as `approvals_needed`."""
+
+    kind: ClassVar[str] = "proposal_reopened"
+    proposal: str
+    item: str
+    by: str
+    note: str
+    approvals_needed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +283,7 @@ KINDS: dict[str, type[Event]] = {
         RunCancelled,
         ProposalReceived,
         ProposalDisposed,
+        ProposalReopened,
         ApprovalGiven,
         ProposalApproved,
         ProposalRejected,

@@ -28,6 +28,7 @@ TOLD = {
     "run_cancelled": ("Cancelled by {by}: {reason}", "warn"),
     "proposal_received": ("Proposed by {agent}", "info"),
     "proposal_disposed": ("Guardrails and evaluation said: {disposition}", "info"),
+    "proposal_reopened": ("{by} asked for another look: {note}", "info"),
     "approval_given": ("Approved by {by}; one more approval is needed", "info"),
     "proposal_approved": ("Approved by {by}", "ok"),
     "proposal_rejected": ("Rejected by {by}", "bad"),

@@ -13,7 +13,13 @@ from django.views.decorators.http import require_POST
 
 from orchestrator.actions import reviews
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotAllowed
+from orchestrator.core.errors import (
+    BadInput,
+    Conflict,
+    CountersignError,
+    IllegalTransition,
+    NotAllowed,
+)
 from review import reads
 from review.access import requires
 from review.case import case_page
@@ -52,6 +58,21 @@ def decide(request: HttpRequest, pk: str) -> HttpResponse:
 @requires("queue.decide")
 def decide_item(request: HttpRequest, pk: str) -> HttpResponse:
     return _decide(request, Page("item", pk, "review/item.html", _matter_facts))
+
+
+@require_POST
+@requires("queue.decide")
+def reopen(request: HttpRequest, pk: str) -> HttpResponse:
+    """What a rule blocked goes before two people."""
+    try:
+        reviews.reopen(Actor(cast(User, request.user)), pk, note=request.POST.get("note", ""))
+    except IllegalTransition:
+        messages.warning(request, "It is not blocked any more, or its run has gone another way.")
+    except BadInput as error:
+        messages.warning(request, f"Not reopened. {error}")
+    else:
+        messages.success(request, "Reopened. Two people must approve before anything runs.")
+    return redirect("proposal", pk)
 
 
 def _case_facts(request: HttpRequest, pk: str) -> dict[str, Any]:

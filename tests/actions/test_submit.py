@@ -37,7 +37,10 @@ def test_a_failed_rule_opens_an_item_with_the_reason(propose: Propose, rule: Act
     assert item.opened_because == ["refund-limit: the amount 184000 is over 50000"]
     check = proposal.policy_checks.get()
     assert (check.result, check.rule_version.number) == ("fail", 1)
-    assert check.explain == [{"expr": "proposal.args.amount_minor", "value": 184_000}]
+    assert check.explain == [
+        {"expr": "proposal.args.amount_minor <= 50000", "depth": 0, "value": False},
+        {"expr": "proposal.args.amount_minor", "depth": 1, "value": 184_000},
+    ]
     assert not Command.objects.exists()
 
 

@@ -175,6 +175,22 @@ def proposal_sent_back_too_often() -> Story:
     return story
 
 
+def blocked_and_reopened() -> Story:
+    story = Story({"pattern": "direct"})
+    story.tell(received(""))
+    story.tell(disposed("block"))
+    story.tell(
+        ev.ProposalReopened(
+            proposal="p1", item="i-p1", by="rita", note="look again", approvals_needed=2
+        )
+    )
+    given = {"proposal": "p1", "item": "i-p1", "decision": "d-rolf", "by": "rolf"}
+    story.tell(ev.ApprovalGiven(digest=approved().digest, **given))  # type: ignore[attr-defined]
+    story.tell(approved())
+    story.execute()
+    return story
+
+
 def output_is_no_proposal() -> Story:
     story = _proposing()
     story.fail("draft")
@@ -437,6 +453,7 @@ STORIES: dict[str, Callable[[], Story]] = {
         budget_of_time,
         budget_of_depth,
         workflow_in_a_circle,
+        blocked_and_reopened,
         effect_settled_as_happened,
         effect_settled_as_not_happened,
         effect_run_again,
