@@ -71,6 +71,7 @@ def decide(
     if repeated is not None:
         return _same(repeated, item, verdict)
     _check_open(item, version)
+    _check_wanted(item, verdict)
     _check_person(actor, item)
     decision = Decision.objects.create(
         item=item,
@@ -235,6 +236,14 @@ def _check_open(item: ReviewItem, version: int) -> None:
         raise AlreadyDecided("The deadline", "expired", item.due_at.isoformat(timespec="seconds"))
     if item.version != version:
         raise ItemChanged(seen=version, current=item.version)
+
+
+def _check_wanted(item: ReviewItem, verdict: str) -> None:
+    """A run that failed or was cancelled has no use for it any more: nothing of it is begun."""
+    run, approves = item.run, verdict == Decision.Verdict.APPROVE
+    if approves and run.status in {Run.Status.FAILED, Run.Status.CANCELLED}:
+        at = run.ended_at.isoformat(timespec="seconds") if run.ended_at else ""
+        raise AlreadyDecided("The run", f"over ({run.status}), so nothing of it runs any more", at)
 
 
 def _already_decided(item: ReviewItem) -> AlreadyDecided:

@@ -309,6 +309,21 @@ class TestProposals:
         assert error_of(run)["code"] == "not-accepted"
         assert Proposal.objects.filter(run=run).count() == 2
 
+    def test_nothing_of_a_cancelled_run_is_approved_any_more(
+        self, start: Callable[..., Run], cast: Cast
+    ) -> None:
+        run = start(pipeline(stage("suggest", {**SUGGESTION, "confidence": 0.5}, proposes=True)))
+        work_all()
+        item = ReviewItem.objects.get()
+        runs.cancel(Actor(cast.ada), run.pk, reason="a mistake")
+        given = {"version": 1, "idempotency_key": "k"}
+        with pytest.raises(AlreadyDecided, match=r"The run was first: over \(cancelled\)"):
+            reviews.decide(Actor(cast.rita), item.pk, verdict="approve", **given)
+        reviews.decide(Actor(cast.rita), item.pk, verdict="reject", reason="wording", **given)
+        work_all()
+        assert Proposal.objects.get().status == "rejected"
+        assert not Effect.objects.exists()
+
     def test_what_is_no_suggestion_fails_its_stage(self, start: Callable[..., Run]) -> None:
         run = start(pipeline(stage("suggest", "no object", proposes=True)))
         work_all()
