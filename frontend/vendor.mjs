@@ -4,6 +4,8 @@
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 const modules = new URL("node_modules/", import.meta.url);
 const vendor = new URL("../static/vendor/", import.meta.url);
@@ -15,6 +17,7 @@ const copies = [
   ["lucide-LICENSE.txt", "lucide-static", "LICENSE"],
 ];
 
+const { dependencies: pinned } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
 const read = (path) => readFile(new URL(path, modules), "utf8");
 
 async function describe(name) {
@@ -34,6 +37,31 @@ async function buildSymbol(name) {
   return `<symbol id="${name}" viewBox="0 0 24 24">${shapes.trim()}</symbol>`;
 }
 
+// Everything that ends up in the bundle is pinned by name, so that the licences below are all there are.
+async function buildEditor() {
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
+    entryPoints: ["editor.mjs"],
+    bundle: true,
+    format: "esm",
+    legalComments: "none",
+    metafile: true,
+    minify: true,
+    target: "es2023",
+    write: false,
+  });
+  const inside = Object.keys(metafile.inputs).map((path) => path.match(/node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1]);
+  const names = [...new Set(inside)].filter(Boolean).sort();
+  const unpinned = names.filter((name) => !(name in pinned));
+  if (unpinned.length) throw new Error(`Pin ${unpinned.join(", ")} in package.json as well.`);
+  return { text: outputFiles[0].text, names };
+}
+
+async function joinLicences(names) {
+  const texts = await Promise.all(names.map((name) => read(`${name}/LICENSE`)));
+  return names.map((name, index) => `${name}\n\n${texts[index].trim()}\n`).join("\n---\n\n");
+}
+
 async function put(file, text, about) {
   await writeFile(new URL(file, vendor), text);
   return { file, ...about, sha256: createHash("sha256").update(text).digest("hex") };
@@ -46,5 +74,10 @@ for (const [file, name, path] of copies) {
   manifest.push(await put(file, await read(`${name}/${path}`), await describe(name)));
 }
 manifest.push(await put("icons.svg", await buildSprite(), await describe("lucide-static")));
+const { text, names } = await buildEditor();
+const contains = await Promise.all(names.map(describe));
+const editor = contains.find((part) => part.package === "@codemirror/view");
+manifest.push(await put("codemirror.min.js", text, { ...editor, contains }));
+manifest.push(await put("codemirror-LICENSE.txt", await joinLicences(names), { ...editor, contains }));
 await writeFile(new URL("manifest.json", vendor), `${JSON.stringify(manifest, null, 2)}\n`);
 for (const entry of manifest) console.log(`${entry.file}  ${entry.package} ${entry.version}`);

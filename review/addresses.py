@@ -2,8 +2,9 @@
 
 from django.urls import reverse
 
+from orchestrator.actions.contracts import NAME
 from orchestrator.core.typeid import PATTERN
-from orchestrator.models import Proposal, ReviewItem, Run
+from orchestrator.models import Contract, Proposal, ReviewItem, Run
 
 
 class ReadableId:
@@ -16,6 +17,14 @@ class ReadableId:
 
     def to_url(self, text: str) -> str:
         return text
+
+
+class ContractKind(ReadableId):
+    regex = "|".join(Contract.Kind.values)
+
+
+class ContractName(ReadableId):
+    regex = NAME.pattern
 
 
 def page_of(found: Proposal | ReviewItem | Run) -> str:

@@ -16,6 +16,7 @@ from review.htmx import tag_of
 from review.presentation.arguments import arguments, is_tainted
 from review.presentation.chips import STATUSES
 from review.presentation.happenings import told
+from review.rule_change import rule_change_of
 
 POLL_MOVING_S = 0.25
 POLL_WAITING_S = 10
@@ -29,6 +30,7 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
     return decision_facts(request, case, page=("proposal", proposal.pk), is_own=is_own) | {
         "section": "queue" if case.is_waiting else "proposals",
         "proposal": proposal,
+        "change": rule_change_of(proposal),
         "payload_title": payload_title(case),
         "why_title": "Why it is here" if is_judged(case) else "What the policy said",
         "look": STATUSES[proposal.status],

@@ -26,6 +26,9 @@ NAVIGATION = (
     Entry("proposals", "Proposals", "layers", "g p", "proposals.view"),
     Entry("runs", "Runs", "activity", "g r", "runs.view"),
     Entry("workflows", "Workflows", "workflow", "g w", "runs.view"),
+    Entry("rules", "Rules", "list-checks", "g u", "rules.view"),
+    Entry("contracts", "Contracts", "braces", "g c", "contracts.view"),
+    Entry("routing", "Routing", "route", "g o", "routing.view"),
     Entry("audit_log", "Audit log", "scroll-text", "g l", "audit.view"),
 )
 

@@ -2,25 +2,28 @@
 
 from django.urls import path, register_converter
 
-from review.addresses import ReadableId
+from review.addresses import ContractKind, ContractName, ReadableId
 from review.views import (
     audit_log,
     backtests,
+    contracts,
     dead_letters,
     decisions,
     doors,
     items,
     proposals,
     queue,
+    routing,
     rule_editing,
     rules,
-    routing,
     runs,
     small,
     workflows,
 )
 
 register_converter(ReadableId, "id")
+register_converter(ContractKind, "kind")
+register_converter(ContractName, "name")
 
 urlpatterns = [
     path("", doors.home, name="home"),
@@ -44,6 +47,15 @@ urlpatterns = [
     path("workflows/", workflows.workflows, name="workflows"),
     path("workflows/<slug:slug>/", workflows.workflow, name="workflow"),
     path("workflows/<slug:slug>/<int:number>/", workflows.workflow, name="workflow_version"),
+    path("contracts/", contracts.contracts, name="contracts"),
+    path("contracts/new/", contracts.new_contract, name="new_contract"),
+    path("contracts/<kind:kind>/<name:name>/", contracts.contract, name="contract"),
+    path("contracts/<kind:kind>/<name:name>/edit/", contracts.edit_contract, name="edit_contract"),
+    path(
+        "contracts/<kind:kind>/<name:name>/<int:number>/",
+        contracts.contract,
+        name="contract_version",
+    ),
     path("routing/", routing.routing, name="routing"),
     path("routing/dead-letters/", dead_letters.letters, name="letters"),
     path("routing/dead-letters/redrive/", dead_letters.redrive_letters, name="redrive_letters"),

@@ -35,6 +35,7 @@ def propose_activation(actor: Actor, version: RuleVersion, note: str) -> Proposa
 
 def roll_back(actor: Actor, version: RuleVersion, note: str) -> Proposal:
     """Ask that a version that decided before does so again. It was tested by having been in force."""
+    require(actor, "rules.edit", "ask for a change of rules")
     if rules.version_of(version.rule.slug, version.number).activated_at is None:
         raise StageWrong(str(version), version.stage, "roll back to it", "It was never active.")
     return _propose(actor, version, note, changes.ACTIVATE)

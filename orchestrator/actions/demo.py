@@ -6,8 +6,19 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from orchestrator.actions import proposals, reviews, rules, runs, tokens, users, workflows
+from orchestrator.actions import (
+    contracts,
+    demo_routing,
+    proposals,
+    reviews,
+    rules,
+    runs,
+    tokens,
+    users,
+    workflows,
+)
 from orchestrator.actions.actor import Actor
+from orchestrator.actions.demo_contracts import DEMO_CONTRACTS
 from orchestrator.actions.demo_workflows import RUNS, WORKFLOWS
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.policy import roles
@@ -23,6 +34,7 @@ PEOPLE = {
 TOKENS = {
     "propose": "demo-agents",
     "runs": "demo-agents",
+    "events": "demo-agents",
     "read": "manager",
     "review": "reviewer",
     "admin": "admin",
@@ -84,11 +96,14 @@ def load(*, password: Callable[[], str]) -> dict[str, Any]:
         secrets = _tokens(people)
         for wording in RULES:
             rules.activate(Actor(people["admin"]), rules.draft(Actor(people["admin"]), **wording))
+        for contract in DEMO_CONTRACTS:
+            contracts.save(Actor(people["admin"]), **contract)
         for slug, definition in WORKFLOWS.items():
             workflows.save(Actor(people["admin"]), slug, definition)
         _submit_all(people["demo-agents"])
         _decide_some(people)
         _start_some(people["demo-agents"])
+        _route_some(people)
     return {"users": logins, "tokens": secrets}
 
 
@@ -140,6 +155,13 @@ def _start_some(agents: User) -> None:
     actor = Actor(agents, ApiToken.objects.get(owner=agents, name="demo runs"))
     for workflow, intent in RUNS:
         runs.start(actor, workflow=workflow, intent=intent)
+
+
+def _route_some(people: dict[str, User]) -> None:
+    """What came from outside, so that the pages of the router are not empty."""
+    agents = people["demo-agents"]
+    token = ApiToken.objects.get(owner=agents, name="demo events")
+    demo_routing.load(Actor(people["admin"]), Actor(agents, token))
 
 
 def _refund(order: str, minor: int, why: str, confidence: float, rationale: str) -> Suggestion:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -250,7 +251,7 @@ def _judge(proposal: Proposal, version: WorkflowVersion) -> _Judgement:
     What the contract masks is hidden before anything of it is stored; the rules saw the values.
     """
     now = timezone.now()
-    inputs = _inputs(proposal, version)
+    inputs: dict[str, Any] = _inputs(proposal, version)
     asked = _rules_for(proposal, version)
     past = _past_of(proposal, version, asked, now)
     inputs["history"] = past.numbers

@@ -14,9 +14,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from orchestrator.actions.actor import Actor, audit, require
+from orchestrator.contract_queries import scope_of
 from orchestrator.core.codec import Json, canonical, digest
-from orchestrator.core.errors import BadInput, NotFound, RuleChanged, StageWrong
-from orchestrator.core.policy import guardrails, history
+from orchestrator.core.errors import BadInput, NotFound, RuleChanged, RuleInvalid, StageWrong
+from orchestrator.core.policy import catalogue, guardrails, history
 from orchestrator.models import Backtest, Rule, RuleVersion
 
 SCOPES = ("actions", "agents", "workflows", "tiers")
@@ -54,6 +55,7 @@ def draft(
     windows = dict(history or {})
     _check_words(title=title, message=message, owner=owner, note=note)
     _check_meaning(slug, effect, condition, windows)
+    _check_fields(condition, scope, windows)
     rule = _lock(slug, owner)
     newest = rule.versions.order_by("-number").first()
     known = newest.number if newest else 0
@@ -222,6 +224,15 @@ def _check_meaning(slug: str, effect: str, condition: str, windows: dict[str, Js
         raise BadInput("effect", f"choose among {', '.join(guardrails.EFFECTS)}.")
     guardrails.compile_condition(condition)
     history.read_windows(windows, limits_of_history())
+
+
+def _check_fields(condition: str, scope: Mapping[str, Any], windows: Mapping[str, Json]) -> None:
+    """A field that the contracts of its actions do not know is a slip of the pen, and would hold everything."""
+    promised = scope_of(scope.get("actions", ())).promised
+    for problem in guardrails.problems_of(condition, catalogue.fields_for(promised, windows)):
+        if problem.severity == "error":
+            hint = f". {problem.suggestion}" if problem.suggestion else ""
+            raise RuleInvalid(problem.reason + hint, problem.line, problem.column)
 
 
 def _lock(slug: str, owner: str) -> Rule:

@@ -11,6 +11,7 @@ from django.core.validators import slug_re
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
+from orchestrator.actions import contracts
 from orchestrator.actions.actor import Actor, audit, require
 from orchestrator.agents.registry import SCHEMAS
 from orchestrator.core import definitions
@@ -18,7 +19,7 @@ from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.definition_schema import definition_schema
 from orchestrator.core.definitions import DIRECT
 from orchestrator.core.errors import BadInput, BadJson, DefinitionInvalid, NotFound, Problem
-from orchestrator.models import Workflow, WorkflowVersion
+from orchestrator.models import Contract, Workflow, WorkflowVersion
 
 # /api/v1/workflows/schema is the format of definitions.
 TAKEN = frozenset({"schema"})
@@ -48,9 +49,10 @@ def save(actor: Actor, slug: str, raw: Json) -> Saved:
 def complete(slug: str, raw: Json) -> str:
     """The definition as it is stored, or everything that is wrong with it. Changes nothing."""
     found = check(raw, slug=slug)
-    if found or not isinstance(raw, dict):
+    whole, _ = _with_contracts(raw)
+    if found or not isinstance(whole, dict):
         raise DefinitionInvalid(found)
-    return canonical(definitions.complete(raw, limits()))
+    return canonical(definitions.complete(whole, limits()))
 
 
 def check(raw: Json, *, slug: str = "") -> list[Problem]:
@@ -58,7 +60,18 @@ def check(raw: Json, *, slug: str = "") -> list[Problem]:
     if size > settings.WORKFLOW_BYTES_MAX:
         most = f"at most {settings.WORKFLOW_BYTES_MAX:,} are taken (WORKFLOW_BYTES_MAX)."
         raise BadJson(f"the definition has {size:,} bytes, {most}", too_large=True)
-    return definitions.problems(raw, agents=SCHEMAS, limits=limits(), slug=slug)
+    whole, unknown = _with_contracts(raw)
+    found = definitions.problems(whole, agents=SCHEMAS, limits=limits(), slug=slug)
+    return [*unknown, *found]
+
+
+def _with_contracts(raw: Json) -> tuple[Json, list[Problem]]:
+    newest = {
+        name: definitions.Contracted(version.number, version.parsed)
+        for name in sorted(definitions.contracts_of(raw))
+        if (version := contracts.newest(Contract.Kind.OUTPUT, name))
+    }
+    return definitions.with_contracts(raw, newest)
 
 
 def schema() -> dict[str, Json]:

@@ -9,7 +9,18 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 from ninja.parser import Parser
 
-from orchestrator.api import problems, proposals, runs, workflows
+from orchestrator.api import (
+    backtests,
+    contracts,
+    dead_letters,
+    events,
+    problems,
+    proposals,
+    routes,
+    rules,
+    runs,
+    workflows,
+)
 from orchestrator.core.codec import JsonLimits, safe_json
 from orchestrator.core.errors import BadJson, NotJson
 
@@ -47,5 +58,11 @@ api = NinjaAPI(
 api.add_router("", proposals.router)
 api.add_router("", runs.router)
 api.add_router("", workflows.router)
+api.add_router("", rules.router)
+api.add_router("", backtests.router)
+api.add_router("", contracts.router)
+api.add_router("", events.router)
+api.add_router("", dead_letters.router)
+api.add_router("", routes.router)
 for kind, handler in problems.HANDLERS.items():
     api.add_exception_handler(kind, handler)

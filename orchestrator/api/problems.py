@@ -23,10 +23,12 @@ STATUS: dict[type[errors.CountersignError], int] = {
     errors.NotJson: 415,
     errors.RuleInvalid: 422,
     errors.DefinitionInvalid: 422,
+    errors.ContractIncompatible: 409,
     errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.QueueFull: 429,
     errors.IllegalTransition: 409,
+    errors.StageWrong: 409,
     errors.KeyReused: 422,
     errors.Conflict: 409,
 }
@@ -52,8 +54,19 @@ def of_refusal(request: HttpRequest, error: errors.CountersignError) -> HttpResp
 
 def _details(error: errors.CountersignError) -> dict[str, Any]:
     """Every mistake of a document with its place, for those who have to find it."""
+    if isinstance(error, errors.HistoryInvalid):
+        return {
+            "errors": [
+                {**one._asdict(), "pointer": f"/history{one.pointer}"} for one in error.problems
+            ]
+        }
+    if isinstance(error, errors.RuleInvalid):
+        return {"line": error.line, "column": error.column}
     if isinstance(error, errors.DefinitionInvalid):
         return {"errors": [problem._asdict() for problem in error.problems]}
+    if isinstance(error, errors.ContractIncompatible) and error.problems:
+        found = [problem._asdict() for problem in error.problems]
+        return {"counterexample": error.counterexample, "errors": found}
     return {}
 
 

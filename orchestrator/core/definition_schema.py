@@ -195,6 +195,16 @@ _KINDS: dict[str, Schema] = {
     "agent": {
         "agent": {"$ref": "#/$defs/agent"},
         "output": {**_SOME_SCHEMA, "description": "what its answer must look like"},
+        "contract": {
+            "description": "the name of the contract that its answer keeps, in place of `output`",
+            "oneOf": [
+                {"type": "string", "minLength": 1, "maxLength": 100},
+                _object(
+                    {"name": {"type": "string"}, "version": {"type": "integer", "minimum": 1}},
+                    ["name", "version"],
+                ),
+            ],
+        },
         "timeout_seconds": _number(1, 3_600, "timeout_seconds", "for one attempt"),
         "attempts": _number(1, 20, "attempts", "calls until it counts as failed"),
         "proposes": {

@@ -1,15 +1,23 @@
 """Workflow definitions: what is wrong with one, what it leaves unsaid, and what it says of each work."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.core.codec import Json, canonical
 from orchestrator.core.definition_checks import check_meaning
 from orchestrator.core.definition_schema import DEFAULTS, definition_schema
 from orchestrator.core.errors import Problem
-from orchestrator.core.schemas import check
+from orchestrator.core.schemas import check, did_you_mean
 
 type Definition = Mapping[str, Any]
+
+
+class Contracted(NamedTuple):
+    """A version of a contract of outputs, as far as a definition needs it."""
+
+    version: int
+    schema: Mapping[str, Json]
+
 
 # Nobody writes this one: it carries proposals from outside, and nothing is planned.
 DIRECT = canonical({"pattern": "direct"})
@@ -38,6 +46,66 @@ def complete(raw: Definition, limits: Mapping[str, int]) -> dict[str, Any]:
         for place, stage in enumerate(raw["stages"])
     ]
     return {**whole, "stages": stages}
+
+
+def with_contracts(raw: Json, newest: Mapping[str, Contracted]) -> tuple[Json, list[Problem]]:
+    """The definition with each contract's newest version and schema written into it.
+
+    A run keeps to what its definition says, so the contract may get new versions meanwhile. `newest`
+    is by name; what names a contract that is not there is a problem.
+    """
+    found: list[Problem] = []
+    if not isinstance(raw, dict):
+        return raw, found
+    stages, states = raw.get("stages"), raw.get("states")
+    whole = dict(raw)
+    if isinstance(stages, list):
+        whole["stages"] = [
+            _follow(work, newest, f"/stages/{n}", found) for n, work in enumerate(stages)
+        ]
+    if isinstance(states, dict):
+        whole["states"] = {
+            name: {**state, "run": _follow(state["run"], newest, f"/states/{name}/run", found)}
+            if isinstance(state, dict) and "run" in state
+            else state
+            for name, state in states.items()
+        }
+    return whole, found
+
+
+def contracts_of(raw: Json) -> set[str]:
+    """The names of all contracts that a definition follows, however wrong it may be otherwise."""
+    named: list[Json] = []
+    if isinstance(raw, dict):
+        stages, states = raw.get("stages"), raw.get("states")
+        named += stages if isinstance(stages, list) else []
+        named += (
+            [state.get("run") for state in states.values() if isinstance(state, dict)]
+            if isinstance(states, dict)
+            else []
+        )
+    return {name for work in named if (name := _contract_name(work))}
+
+
+def _contract_name(work: Json) -> str:
+    told = work.get("contract") if isinstance(work, dict) else None
+    name = told.get("name") if isinstance(told, dict) else told
+    return name if isinstance(name, str) else ""
+
+
+def _follow(work: Json, newest: Mapping[str, Contracted], place: str, found: list[Problem]) -> Json:
+    name = _contract_name(work)
+    if not isinstance(work, dict) or not name:
+        return work
+    if name not in newest:
+        reason = (
+            f"there is no contract of outputs named “{name}”. {did_you_mean(name, list(newest))}"
+        )
+        found.append(Problem(f"{place}/contract", reason.strip()))
+        return work
+    contract = newest[name]
+    followed: dict[str, Json] = {"name": name, "version": contract.version}
+    return {**work, "contract": followed, "output": dict(contract.schema)}
 
 
 def output_schema(definition: Definition, work: str) -> dict[str, Json] | None:

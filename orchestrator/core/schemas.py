@@ -10,7 +10,14 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
+from jsonschema_rs import (
+    CanonicalSchema,
+    Draft202012,
+    Draft202012Validator,
+    ValidationError,
+    ValidationErrorKind,
+    canonicalize,
+)
 
 from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.errors import Problem
@@ -48,6 +55,34 @@ def check_schema(schema: Json) -> list[Problem]:
     return problems or _build_problems(schema)
 
 
+def fitting(schema: Json) -> Callable[[Json], bool]:
+    """Tells values that fit from others, for a schema that is asked many times and then forgotten."""
+    try:
+        return _validator(schema).is_valid
+    except ValueError:
+        return lambda value: True
+
+
+def covers(wide: Json, narrow: Json) -> bool | None:
+    """Whether everything that fits `narrow` fits `wide`: proven, refuted, or beyond what can be told."""
+    try:
+        answer = _canonical(wide).covers(_canonical(narrow))
+    except ValueError:
+        return None
+    return {"yes": True, "no": False}.get(answer.value)
+
+
+def difference(wide: Json, narrow: Json) -> Json:
+    """A schema of what fits `wide` and not `narrow`: False when nothing does, True when it cannot be told."""
+    try:
+        found = _canonical(wide).subtract(_canonical(narrow))
+        if found.satisfiability().value == "no":
+            return False
+        return found.to_json_schema()  # type: ignore[return-value]
+    except ValueError:
+        return True
+
+
 def pointer(path: Iterable[str | int]) -> str:
     """RFC 6901: the place of a value inside a document."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
@@ -64,8 +99,15 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 @lru_cache(maxsize=1_000)
 def _compile(text: str) -> tuple[Draft202012Validator, Any]:
     schema = read(text)
-    validator = Draft202012Validator(schema, offline=True, validate_formats=True)  # type: ignore[arg-type]
-    return validator, schema
+    return _validator(schema), schema
+
+
+def _validator(schema: Json) -> Draft202012Validator:
+    return Draft202012Validator(schema, offline=True, validate_formats=True)  # type: ignore[arg-type]
+
+
+def _canonical(schema: Json) -> CanonicalSchema:
+    return canonicalize(schema, draft=Draft202012, offline=True, validate_formats=True)  # type: ignore[arg-type]
 
 
 def _build_problems(schema: Json) -> list[Problem]:

@@ -369,7 +369,7 @@ class Crew:
                 timeout,
             )
         if claimed.kind == RunEffect.kind:
-            timeout = settings.EFFECT_TIMEOUT_S
+            timeout = perform.effect_timeout_s(found)
             return Job(
                 claimed,
                 lambda record: perform.run_effect(claimed, found, record),

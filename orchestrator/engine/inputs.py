@@ -40,7 +40,7 @@ def load_for_agents(claims: Sequence[Claimed], memory: Memory) -> dict[int, ForA
 
 def load_for_effects(claims: Sequence[Claimed]) -> dict[int, Effect]:
     wanted = {claimed.payload["effect"]: claimed.id for claimed in claims}
-    found = Effect.objects.select_related("proposal").filter(pk__in=wanted)
+    found = Effect.objects.select_related("proposal__contract_version").filter(pk__in=wanted)
     return {wanted[effect.pk]: effect for effect in found}
 
 

@@ -187,18 +187,33 @@ def _executor_for(effect: Effect, claimed: Claimed) -> Executor:
             f"the stored payload is {stored}, what was accepted is {effect.payload_digest}"
         )
     executor = executors.find(effect.executor)
-    if effect.may_have_happened and not executors.is_repeatable(executor):
+    if effect.may_have_happened and not _is_repeatable(effect, executor):
         raise EffectLeftOpen("the worker that called the target stopped before its answer came")
     return executor
 
 
 def effect_overdue(claimed: Claimed, effect: Effect, timeout_s: float) -> Ending:
-    error = _interrupted(executors.find(effect.executor), f"no answer within {timeout_s:g} s")
+    executor = executors.find(effect.executor)
+    error = _interrupted(effect, executor, f"no answer within {timeout_s:g} s")
     return _effect_failed(claimed, effect, error)
 
 
-def _interrupted(executor: Executor, reason: str) -> EffectInterrupted:
-    return (EffectInterrupted if executors.is_repeatable(executor) else EffectLeftOpen)(reason)
+def effect_timeout_s(effect: Effect) -> int:
+    """What the contract of the action allows its target, within what any target is allowed."""
+    contract = effect.proposal.contract_version
+    most: int = settings.EFFECT_TIMEOUT_S
+    return min(most, contract.timeout_s) if contract else most
+
+
+def _is_repeatable(effect: Effect, executor: Executor) -> bool:
+    """Only where the executor and the contract of the action both say that a second call does no harm."""
+    contract = effect.proposal.contract_version
+    every_call_counts = contract is not None and contract.idempotency == "none"
+    return executors.is_repeatable(executor) and not every_call_counts
+
+
+def _interrupted(effect: Effect, executor: Executor, reason: str) -> EffectInterrupted:
+    return (EffectInterrupted if _is_repeatable(effect, executor) else EffectLeftOpen)(reason)
 
 
 def _call(executor: Executor, effect: Effect) -> dict[str, Any]:
@@ -216,7 +231,7 @@ def _call(executor: Executor, effect: Effect) -> dict[str, Any]:
         raise
     except Exception as error:
         logger.exception("executor %s failed on %s", effect.executor, effect.pk)
-        raise _interrupted(executor, f"{type(error).__name__}: {error}") from error
+        raise _interrupted(effect, executor, f"{type(error).__name__}: {error}") from error
     if not storable(receipt, JsonLimits(bytes_max=settings.SHORT_OUTPUT_BYTES_MAX)):
         return {"target": effect.executor, "unreadable": repr(receipt)[:1_000].replace("\x00", "")}
     return receipt

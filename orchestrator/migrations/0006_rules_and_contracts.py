@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ('owner', models.CharField(blank=True, default='', max_length=100)),
                 ('schema', models.TextField()),
                 ('timeout_s', models.PositiveIntegerField()),
-                ('idempotency', models.CharField(choices=[('required', 'Same id, same effect: may be delivered again'), ('none', 'Every delivery counts')], default='required', max_length=10)),
+                ('idempotency', models.CharField(choices=[('required', 'A second call with the same key does no harm'), ('none', 'Every call counts')], default='required', max_length=10)),
                 ('tier', models.CharField(choices=[('low', 'Low risk'), ('normal', 'Normal risk'), ('high', 'High risk')], default='normal', max_length=10)),
                 ('masked', models.JSONField(blank=True, default=list)),
                 ('error_budget_bp', models.PositiveIntegerField(default=100)),

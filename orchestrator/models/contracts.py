@@ -31,8 +31,10 @@ class ContractVersion(models.Model):
     """One immutable version. The newest is in force; events may name an older one."""
 
     class Idempotency(models.TextChoices):
-        REQUIRED = "required", "Same id, same effect: may be delivered again"
-        NONE = "none", "Every delivery counts"
+        """Of actions: whether a call that may have happened may be made again. Events count once anyway."""
+
+        REQUIRED = "required", "A second call with the same key does no harm"
+        NONE = "none", "Every call counts"
 
     class Tier(models.TextChoices):
         LOW = "low", "Low risk"

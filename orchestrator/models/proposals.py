@@ -72,6 +72,8 @@ class Proposal(models.Model):
             models.Index(fields=["disposition", "-id"], name="proposal_by_disposition"),
             models.Index(fields=["action", "-id"], name="proposal_by_action"),
             models.Index(fields=["agent", "-id"], name="proposal_by_agent"),
+            # history_queries: what happened to one target. Migration 0008 adds one over the arguments.
+            models.Index(fields=["target", "-id"], name="proposal_by_target"),
             # engine.sweep: revision requests that nobody answered.
             models.Index(
                 fields=["due_at"],

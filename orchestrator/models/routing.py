@@ -83,8 +83,29 @@ class InboundEvent(models.Model):
         indexes = [
             models.Index(fields=["status", "-id"], name="inbound_event_by_status"),
             models.Index(fields=["type", "-id"], name="inbound_event_by_type"),
-            # The page of the router: what happened in a window of time.
-            models.Index(fields=["created_at"], name="inbound_event_by_time"),
+            # routing_queries: what happened in a window of time, without a look at the rows.
+            models.Index(
+                fields=["created_at"],
+                include=["type", "source", "status", "run"],
+                name="inbound_event_counted",
+                condition=models.Q(replaces__isnull=True),
+            ),
+            # routing_queries.letters, for reasons and types that are rare as well.
+            models.Index(
+                fields=["reason", "-id"],
+                name="dead_letter_by_reason",
+                condition=models.Q(status="dead"),
+            ),
+            models.Index(
+                fields=["type", "-id"],
+                name="dead_letter_by_type",
+                condition=models.Q(status="dead"),
+            ),
+            models.Index(
+                fields=["type", "reason", "-id"],
+                name="dead_letter_by_both",
+                condition=models.Q(status="dead"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -36,6 +36,37 @@ STATUSES = {
     "unknown": Look("Outcome unknown", "warn", "circle-alert"),
     "rolled_back": Look("Rolled back", "quiet", "undo-2", is_final=True),
 }
+STAGES = {
+    "draft": Look("Draft", "quiet", "pencil"),
+    "backtested": Look("Backtested", "info", "flask-conical"),
+    "shadow": Look("Shadow", "info", "eye-off"),
+    "active": Look("Active", "ok", "shield-check"),
+    "retired": Look("Retired", "quiet", "archive", is_final=True),
+}
+BACKTESTS = {
+    "waiting": Look("Waits", "quiet", "clock"),
+    "running": Look("Running", "info", "loader"),
+    "done": Look("Done", "ok", "circle-check", is_final=True),
+    "cancelled": Look("Cancelled", "quiet", "ban", is_final=True),
+    "failed": Look("Failed", "bad", "circle-alert", is_final=True),
+}
+RESULTS = {
+    "pass": Look("passes", "ok", "circle-check"),
+    "fail": Look("does not hold", "bad", "circle-x"),
+    "error": Look("cannot be evaluated, so it holds", "bad", "triangle-alert"),
+    "out": Look("is not asked", "quiet", "circle-dashed"),
+    "unseen": Look("cannot be known", "quiet", "eye-off"),
+}
+CONTRACTS = {
+    "event": Look("Event", "quiet", "zap"),
+    "action": Look("Action", "quiet", "play"),
+    "output": Look("Agent output", "quiet", "bot"),
+}
+TIERS = {
+    "low": Look("Low risk", "quiet", "trending-down"),
+    "normal": Look("Normal risk", "quiet", "gauge"),
+    "high": Look("High risk", "warn", "triangle-alert"),
+}
 EFFECTS = {
     "block": Look("blocks", "bad", "ban"),
     "hold": Look("needs a person", "warn", "eye"),
@@ -45,6 +76,7 @@ EFFECTS = {
 KINDS = {
     "guardrail_failure": Look("Guardrail", "warn", "shield-alert"),
     "escalation": Look("Low score", "info", "gauge"),
+    "rule_change": Look("Rule change", "info", "git-compare"),
     "approval": Look("A run asks", "info", "circle-question-mark"),
     "unknown_effect": Look("Outcome unknown", "warn", "circle-alert"),
     "stuck_command": Look("Stuck work", "bad", "wrench"),

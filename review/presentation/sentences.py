@@ -18,6 +18,8 @@ PIECE_LENGTH_MAX = 90
 SENTENCES = {
     "access.grant": "Give {target} the role {args.role} in {args.system}",
     "account.close": "Close {target}",
+    "countersign.rule.activate": "Put version {args.version} of the rule {args.rule} into force",
+    "countersign.rule.retire": "Retire the rule {args.rule}",
     "credit.grant": "Grant {money} of credit to {target}",
     "crm.update": "Update {target} in the CRM",
     "email.send": "Send “{args.subject}” to {args.to}",

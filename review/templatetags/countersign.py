@@ -9,17 +9,20 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from orchestrator.models import Command, Proposal, ReviewItem, Run
+from orchestrator.models import Backtest, Command, ContractVersion, Proposal, ReviewItem, Run
 from review.addresses import page_of
 from review.presentation import (
     audit,
     chips,
+    contract_terms,
+    definitions,
     gauge,
     icons,
     items,
     money,
     openapi,
     sentences,
+    sparkline,
     times,
     values,
 )
@@ -30,6 +33,8 @@ register.simple_tag(icons.icon)
 register.simple_tag(money.money)
 register.filter(money.cost)
 register.filter(intcomma)
+register.filter(definitions.lasting)
+register.filter(contract_terms.budget)
 register.simple_tag(values.value)
 register.simple_tag(values.said)
 register.simple_tag(times.ago)
@@ -44,6 +49,7 @@ register.simple_tag(items.item_subject)
 register.simple_tag(page_of)
 register.simple_tag(audit.audit_object)
 register.simple_tag(audit.audit_detail)
+register.simple_tag(sparkline.sparkline)
 register.simple_tag(gauge.gauge_title)
 register.filter(gauge.gauge_parts)
 register.filter(gauge.on_gauge)
@@ -72,6 +78,31 @@ def command_chip(command: Command) -> SafeString:
 @register.simple_tag
 def effect_chip(effect: str) -> SafeString:
     return chips.chip_of(chips.EFFECTS, effect)
+
+
+@register.simple_tag
+def stage_chip(stage: str) -> SafeString:
+    return chips.chip_of(chips.STAGES, stage)
+
+
+@register.simple_tag
+def backtest_chip(backtest: Backtest) -> SafeString:
+    return chips.chip_of(chips.BACKTESTS, backtest.status)
+
+
+@register.simple_tag
+def result_chip(result: str) -> SafeString:
+    return chips.chip_of(chips.RESULTS, result)
+
+
+@register.simple_tag
+def contract_chip(version: ContractVersion) -> SafeString:
+    return chips.chip_of(chips.CONTRACTS, version.contract.kind)
+
+
+@register.simple_tag
+def tier_chip(tier: str) -> SafeString:
+    return chips.chip_of(chips.TIERS, tier)
 
 
 @register.simple_tag

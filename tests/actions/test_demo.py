@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from orchestrator.actions import tokens, users
 from orchestrator.core.definitions import DIRECT
-from orchestrator.models import Proposal, ReviewItem, Run
+from orchestrator.models import InboundEvent, Proposal, ReviewItem, Run
 from tests.conftest import SYSTEM
 from tests.work import work_all
 
@@ -31,7 +31,7 @@ def test_it_loads_people_tokens_and_a_queue(db: None, credentials: Path) -> None
     kept = json.loads(credentials.read_text())
     assert set(kept) == {"base_url", "users", "tokens"}
     assert set(kept["users"]) == {"reviewer", "reviewer2", "admin", "manager"}
-    assert set(kept["tokens"]) == {"propose", "runs", "read", "review", "admin"}
+    assert set(kept["tokens"]) == {"propose", "runs", "events", "read", "review", "admin"}
     for name, password in kept["users"].items():
         assert authenticate(username=name, password=password)
     for scope, text in kept["tokens"].items():
@@ -48,7 +48,20 @@ def test_its_runs_wait_for_a_person_and_for_a_customer(db: None, credentials: Pa
     work_all()
     waiting = Run.objects.exclude(workflow_version__definition=DIRECT)
     assert set(waiting.values_list("status", flat=True)) == {"waiting"}
-    assert ReviewItem.objects.filter(kind="approval").count() == 1
+    # One that was started, and one by an event.
+    assert ReviewItem.objects.filter(kind="approval").count() == 2
+
+
+def test_its_events_start_runs_or_are_dead_letters(db: None, credentials: Path) -> None:
+    demo()
+    assert sorted(InboundEvent.objects.values_list("status", "reason")) == [
+        ("dead", "invalid"),
+        ("dead", "late"),
+        ("dead", "route_error"),
+        ("dead", "unknown_type"),
+        ("routed", ""),
+        ("routed", ""),
+    ]
 
 
 def test_loading_again_changes_nothing_but_the_address(

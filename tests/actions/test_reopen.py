@@ -22,7 +22,13 @@ def blocked(propose: Propose, rule: Callable[..., None]) -> Proposal:
 
 def approve(actor: Actor, item: ReviewItem) -> None:
     version = ReviewItem.objects.get(pk=item.pk).version
-    reviews.decide(actor, item.pk, verdict="approve", version=version, idempotency_key=f"{actor.name}-{version}")
+    reviews.decide(
+        actor,
+        item.pk,
+        verdict="approve",
+        version=version,
+        idempotency_key=f"{actor.name}-{version}",
+    )
 
 
 def test_two_people_let_it_through(cast: Cast, blocked: Proposal) -> None:

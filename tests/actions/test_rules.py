@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from orchestrator.actions import changes, proposals, reviews, rules, users
+from orchestrator.actions import changes, contracts, proposals, reviews, rules, users
 from orchestrator.actions.actor import Actor
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.errors import (
@@ -115,6 +115,20 @@ def test_what_cannot_work_is_refused_with_its_place(
     with pytest.raises(error, match=match):
         rules.draft(ada, **WORDING | change)
     assert not RuleVersion.objects.exists()
+
+
+def test_a_field_that_no_contract_knows_is_refused_with_its_place(ada: Actor) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"amount_minor": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    contracts.save(SYSTEM, kind="action", name="refund.create", schema=schema, timeout_s=60)
+    with pytest.raises(RuleInvalid, match=r"amuont_minor.*amount_minor.*line 1, column 1"):
+        rules.draft(ada, **WORDING | {"condition": "proposal.args.amuont_minor <= 5"})
+    rules.draft(ada, **WORDING)
+    elsewhere = {"applies_to": {"actions": ["refund.create", "refund.undo"]}}
+    rules.draft(ada, **WORDING | elsewhere | {"condition": "proposal.args.reason == 'x'"})
 
 
 def test_only_admins_write(cast: Cast) -> None:

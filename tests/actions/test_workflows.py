@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from orchestrator.actions import workflows
+from orchestrator.actions import contracts, workflows
 from orchestrator.actions.actor import Actor
 from orchestrator.core.codec import digest, read
 from orchestrator.core.errors import BadInput, BadJson, DefinitionInvalid, NotAllowed, NotFound
@@ -216,3 +216,57 @@ def test_the_command_refuses_in_sentences(cast: Cast, file: Path, tmp_path: Path
     file.write_text("{")
     with pytest.raises(CommandError, match="it is not JSON"):
         call_command("workflow", "check", str(file))
+
+
+class TestContracts:
+    """Works may keep a contract of outputs, in place of a schema of their own."""
+
+    DEFINITION: dict[str, Any] = {
+        "pattern": "pipeline",
+        "stages": [
+            {
+                "name": "read",
+                "agent": {"kind": "scripted", "name": "a", "says": 1},
+                "contract": "sum",
+            }
+        ],
+    }
+
+    def keep(self, *, maximum: int) -> None:
+        contracts.save(
+            SYSTEM,
+            kind="output",
+            name="sum",
+            schema={"type": "integer", "maximum": maximum},
+            timeout_s=60,
+        )
+
+    def test_the_newest_version_is_written_in_and_stays(self, save: Saving) -> None:
+        self.keep(maximum=5)
+        first = read(save("reads", self.DEFINITION).definition)
+        self.keep(maximum=3)
+        second = read(save("reads", first).definition)
+        found = [definition["stages"][0] for definition in (first, second)]  # type: ignore[index,call-overload]
+        assert [work["contract"] for work in found] == [
+            {"name": "sum", "version": 1},
+            {"name": "sum", "version": 2},
+        ]
+        assert [work["output"]["maximum"] for work in found] == [5, 3]
+
+    def test_what_is_not_there_is_named_with_its_place(self, save: Saving) -> None:
+        machine = {
+            "pattern": "machine",
+            "start": "a",
+            "states": {"a": {"run": self.DEFINITION["stages"][0]}},
+        }
+        with pytest.raises(DefinitionInvalid) as refused:
+            save("reads", self.DEFINITION)
+        assert "/stages/0/contract" in {problem.pointer for problem in refused.value.problems}
+        with pytest.raises(DefinitionInvalid) as refused:
+            save("reads", machine)
+        assert "/states/a/run/contract" in {problem.pointer for problem in refused.value.problems}
+
+    @pytest.mark.parametrize("raw", [{"stages": 1}, {"states": [1]}, {"stages": [{"contract": 7}]}])
+    def test_what_is_wrong_altogether_is_only_refused(self, save: Saving, raw: Any) -> None:
+        with pytest.raises(DefinitionInvalid):
+            save("reads", {"pattern": "pipeline", **raw})

@@ -28,7 +28,10 @@ def test_it_answers_with_the_disposition(call: Call, rule: Activate) -> None:
             "effect": "hold",
             "result": "fail",
             "reason": "the amount 184000 is over 50000",
-            "explain": [{"expr": "proposal.args.amount_minor", "value": 184000}],
+            "explain": [
+                {"expr": "proposal.args.amount_minor <= 50000", "depth": 0, "value": False},
+                {"expr": "proposal.args.amount_minor", "depth": 1, "value": 184000},
+            ],
         }
     ]
     assert answer["evaluation"]["band"] == "accept"

@@ -21,7 +21,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.guardrails import Rule, check_all
 from orchestrator.grants import owner_alias
 from orchestrator.models import Command, Proposal
-from tests.bench import engine
+from tests.bench import backtest, engine
 from tests.own_database import own_database
 from tests.work import work_shift
 
@@ -258,6 +258,7 @@ def guardrails() -> dict[str, float]:
 ALL: tuple[Callable[[], dict[str, float]], ...] = (
     reference,
     guardrails,
+    backtest.backtest,
     engine.pipeline,
     engine.pause,
     engine.fanout,

@@ -47,6 +47,29 @@ def event(product: DemoProduct, open_page: Open) -> Page:
     return open_page(f"/runs/{product.run('invoices')['id']}/events/2/")
 
 
+def dead_letter(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/routing/dead-letters/?reason=route_error", user="admin")
+    page.locator("main table a").first.click()
+    page.get_by_text("Edit the envelope").click()
+    return page
+
+
+def routes_checked(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/routing/routes/edit/", user="admin")
+    page.get_by_label("Workflow").first.fill("support-case")
+    page.get_by_role("button", name="Check on recent events").click()
+    expect(page.get_by_role("status").first).to_contain_text("would go elsewhere")
+    return page
+
+
+def routes_refused(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/routing/routes/edit/", user="admin", expected=("422",))
+    page.get_by_label("Workflow").first.fill("nowhere")
+    page.get_by_role("button", name="Save as a new version").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Not saved.")
+    return page
+
+
 def approved(product: DemoProduct, open_page: Open) -> Page:
     page = proposal()(product, open_page)
     page.get_by_role("button", name="Approve and run").click()
@@ -106,6 +129,22 @@ def wrong_password(product: DemoProduct, open_page: Open) -> Page:
     return page
 
 
+def contract(instead_of: str, text: str, *, says: str, status: str) -> Visit:
+    """A new version that is refused, with what was typed still there."""
+
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        path = "/contracts/action/refund.create/edit/"
+        page = open_page(path, user="admin", expected=(status,))
+        schema = page.get_by_label("JSON Schema")
+        schema.fill(schema.input_value().replace(instead_of, text))
+        page.get_by_label("What changes, and why").fill("Tried out.")
+        page.get_by_role("button", name="Save version").click()
+        expect(page.get_by_role("alert").first).to_contain_text(says)
+        return page
+
+    return visit
+
+
 PAGES: dict[str, Visit] = {
     "login": at("/login/", user=None),
     "queue": at("/queue/"),
@@ -127,17 +166,35 @@ PAGES: dict[str, Visit] = {
     "run that asks": run("refunds"),
     "question of a run": question,
     "event": event,
+    "routing": at("/routing/"),
+    "dead letters": at("/routing/dead-letters/", user="admin"),
+    "dead letters sent again": at(
+        "/routing/dead-letters/redrive/?type=order.returned&reason=unknown_type", user="admin"
+    ),
+    "dead letter": dead_letter,
+    "routes": at("/routing/routes/"),
+    "routes being edited": at("/routing/routes/edit/", user="admin"),
+    "contracts": at("/contracts/"),
+    "contract": at("/contracts/action/refund.create/"),
+    "older contract": at("/contracts/action/refund.create/1/", user="admin"),
+    "new contract": at("/contracts/new/", user="admin"),
     "audit log": at("/audit-log/", user="manager"),
     "API": at("/api/v1/docs"),
     "not for this role": at("/audit-log/", expected=("403",)),
     "not found": at("/no/such/page/", expected=("404",)),
 }
 MOMENTS: dict[str, Visit] = {
+    "contract that breaks a promise": contract(
+        '"EUR"', '"CHF"', says="It would refuse a value", status="409"
+    ),
+    "contract with a mistake": contract('"integer"', '"money"', says="must be", status="422"),
     "approved": approved,
     "half approved": half_approved,
     "rejecting": rejecting,
     "rejected": rejected,
     "too late": too_late,
+    "routes checked": routes_checked,
+    "routes refused": routes_refused,
     "keys": keys,
     "menu": menu,
     "wrong password": wrong_password,

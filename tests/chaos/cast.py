@@ -1,23 +1,28 @@
-"""Who takes part: reviewers, a program with a token, rules and workflows. Prints the token."""
+"""Who takes part: people, a program with a token, rules, workflows, contracts, routes. Prints the token."""
 
-from orchestrator.actions import rules, tokens, users, workflows
+from orchestrator.actions import contracts, routing, rules, tokens, users, workflows
 from orchestrator.actions.actor import Actor
-from tests.chaos.site import REVIEWERS
+from tests.chaos.editor import SLUGS, wording
+from tests.chaos.events import CONTRACT, ROUTES
+from tests.chaos.site import EDITOR, REVIEWERS
 from tests.chaos.workload import DEFINITIONS, RULES
 
 SYSTEM = Actor(None)
 
 
 def main() -> None:
-    admin = Actor(users.create(SYSTEM, username="ada", password=None, role="admin"))
-    for name in REVIEWERS:
-        users.create(SYSTEM, username=name, password=None, role="reviewer")
-    for wording in RULES:
-        rules.activate(admin, rules.draft(admin, **wording))
+    admin = Actor(users.create(SYSTEM, username=EDITOR, password=None, role="admin"))
+    for name, role in REVIEWERS.items():
+        users.create(SYSTEM, username=name, password=None, role=role)
+    for words in (*RULES, *(wording(slug, 1) for slug in SLUGS)):
+        rules.activate(admin, rules.draft(admin, **words))
     for slug, definition in DEFINITIONS.items():
         workflows.save(admin, slug, definition)
+    contracts.save(admin, **CONTRACT)
+    routing.save(admin, ROUTES)
     agents = users.create(SYSTEM, username="agents", password=None, role=None)
-    print(tokens.issue(SYSTEM, owner=agents, name="chaos", scopes=["propose", "runs"]))
+    scopes = ["propose", "runs", "events"]
+    print(tokens.issue(SYSTEM, owner=agents, name="chaos", scopes=scopes))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,12 @@ class Crew:
     def start(self, program: Program) -> None:
         self.members[program.name] = Member(program, spawn(program))
 
+    def dismiss(self, name: str) -> None:
+        """Whoever has nothing to do any more; nobody takes their place."""
+        process = self.members.pop(name).process
+        process.kill()
+        process.wait()
+
     def tend(self) -> None:
         for member in self.members.values():
             if member.ended_at is None and member.process.poll() is not None:

@@ -10,7 +10,8 @@ from tests.chaos.site import Site
 OPEN_MAX = 60
 EVERY_S = 0.4
 COUNT = """
-    SELECT count(*) FILTER (WHERE status IN ('new', 'running', 'waiting')),
+    SELECT count(*) FILTER (WHERE status IN ('new', 'running', 'waiting'))
+           + (SELECT count(*) FROM orchestrator_backtest WHERE ended_at IS NULL),
            count(*) FILTER (WHERE status NOT IN ('new', 'running', 'waiting'))
       FROM orchestrator_run
 """

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tests.chaos import checks, claims
 from tests.chaos.clients import Client, Load, Told
+from tests.chaos.evidence import Evidence
 from tests.chaos.gauge import Gauge
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.options import Options
 from tests.chaos.recorder import Recorder
-from tests.chaos.site import LEASE_S, ROOT, WITH_DJANGO, Site
+from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, ROOT, WITH_DJANGO, Site
 from tests.chaos.steering import LOOK_EVERY_S, Steering
 from tests.chaos.workload import MIX, requests
 
@@ -134,6 +135,7 @@ class Harness:
         self.nemesis.rest()
         self.steering.rest()
         self.recorder.is_calm = True
+        self.site.crew.dismiss(EDITOR_PROGRAM)
         load.stop()
         self.say(f"faults off: {self.outcome.faulty_per_s:.1f} workflows/s under them")
 
@@ -168,12 +170,13 @@ class Harness:
         stubborn = self.site.crew.kill()
         orphans = self.site.crew.orphans()
         with self.site.connect() as connection:
-            evidence = checks.Evidence(
+            evidence = Evidence(
                 connection,
                 self.told,
                 self.recorder.happened,
                 self.recorder.contradictions,
                 self.site.decisions,
+                self.site.asked,
                 self.site.environment,
             )
             self.outcome.found = checks.check_all(evidence)

@@ -15,9 +15,11 @@ import psycopg
 import redis
 
 from orchestrator.embedded.locations import valkey_socket
-from tests.chaos.site import LEASE_S, REVIEWERS, Site
+from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, REVIEWERS, Site
 
 WORKERS = ("worker-agents", "worker-effects", "worker-isolated")
+BACKGROUND = "worker-background"
+PEOPLE = (*(f"reviewer-{name}" for name in REVIEWERS), EDITOR_PROGRAM)
 # From one fault to the next; about one a second is what two cores survive with work still moving.
 PAUSE_S = (0.6, 2.2)
 STOPPED_S = LEASE_S + 2.0
@@ -28,6 +30,8 @@ DECK: dict[str, int] = {
     "worker-stopped": 4,
     "isolated-helper-killed": 2,
     "isolated-job-killed": 4,
+    "background-killed": 2,
+    "background-stopped": 2,
     "sweeper-killed": 3,
     "web-killed": 2,
     "reviewer-killed": 1,
@@ -135,12 +139,7 @@ def kill_worker_process(nemesis: Nemesis) -> Struck:
 
 def stop_worker(nemesis: Nemesis) -> Struck:
     """Frozen until its leases are over; then it wakes and believes that it still has them."""
-    name = nemesis.choose_name(WORKERS)
-    pid = nemesis.choose_process(name)
-    if pid is None:
-        return None
-    nemesis.stop_for_a_while(pid)
-    return f"{name} {pid}", ()
+    return _stop(nemesis, nemesis.choose_name(WORKERS))
 
 
 def kill_isolated_helper(nemesis: Nemesis) -> Struck:
@@ -157,6 +156,15 @@ def kill_isolated_job(nemesis: Nemesis) -> Struck:
     return _kill("job", nemesis.choose_pid(jobs))
 
 
+def kill_background(nemesis: Nemesis) -> Struck:
+    """Whoever counts a backtest: one process, which keeps its place in the database alone."""
+    return _kill(BACKGROUND, nemesis.site.crew.pid(BACKGROUND))
+
+
+def stop_background(nemesis: Nemesis) -> Struck:
+    return _stop(nemesis, BACKGROUND)
+
+
 def kill_sweeper(nemesis: Nemesis) -> Struck:
     name = nemesis.choose_name(("sweep-1", "sweep-2"))
     return _kill(name, nemesis.site.crew.pid(name))
@@ -168,7 +176,8 @@ def kill_web(nemesis: Nemesis) -> Struck:
 
 
 def kill_reviewer(nemesis: Nemesis) -> Struck:
-    name = f"reviewer-{nemesis.choose_name(REVIEWERS)}"
+    """Or the admin whose rules they decide about."""
+    name = nemesis.choose_name(PEOPLE)
     return _kill(name, nemesis.site.crew.pid(name))
 
 
@@ -216,6 +225,8 @@ FAULTS: dict[str, Callable[[Nemesis], Struck]] = {
     "worker-stopped": stop_worker,
     "isolated-helper-killed": kill_isolated_helper,
     "isolated-job-killed": kill_isolated_job,
+    "background-killed": kill_background,
+    "background-stopped": stop_background,
     "sweeper-killed": kill_sweeper,
     "web-killed": kill_web,
     "reviewer-killed": kill_reviewer,
@@ -238,6 +249,14 @@ def _kill(name: str, pid: int | None) -> Struck:
         return None
     os.kill(pid, signal.SIGKILL)
     return f"{name} {pid}", (pid,)
+
+
+def _stop(nemesis: Nemesis, name: str) -> Struck:
+    pid = nemesis.choose_process(name)
+    if pid is None:
+        return None
+    nemesis.stop_for_a_while(pid)
+    return f"{name} {pid}", ()
 
 
 def _kill_tree(nemesis: Nemesis, name: str) -> Struck:

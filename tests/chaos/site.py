@@ -1,4 +1,4 @@
-"""A whole installation of its own in a temporary folder: servers, web, workers, sweepers, reviewers."""
+"""A whole installation of its own in a temporary folder: servers, web, workers, sweepers, people."""
 
 import os
 import subprocess
@@ -26,7 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 LEASE_S = 4
 # What these release goes to the target that must not be called twice.
 FORGETFUL = ("web-2", "reviewer-rolf")
-REVIEWERS = ("rita", "rolf", "remy")
+# Two of them may decide about rules as well.
+REVIEWERS = {"rita": "reviewer", "rolf": "admin", "remy": "admin"}
+EDITOR = "ada"
+EDITOR_PROGRAM = f"editor-{EDITOR}"
+# Queue, processes, threads.
+WORKERS = (("agents", 2, 8), ("effects", 2, 8), ("isolated", 1, 4), ("background", 1, 1))
 READY_WITHIN_S = 60
 WITH_DJANGO = ("-m", "tests.chaos.with_django")
 # A killed process loses nothing that the kernel holds, so no disk has to be waited for.
@@ -43,6 +48,7 @@ class Site:
         self.failpoints = folder / "failpoints.json"
         self.hits = folder / "failpoints.log"
         self.decisions = folder / "decisions.log"
+        self.asked = folder / "asked.log"
         self.environment = self._environment(recorder, mutant)
         self.servers = EmbeddedServers(folder, postgres_settings=POSTGRES_SETTINGS)
         self.crew = Crew()
@@ -112,6 +118,7 @@ class Site:
             "CHAOS_FAILPOINTS": str(self.failpoints),
             "CHAOS_LOG": str(self.hits),
             "CHAOS_DECISIONS": str(self.decisions),
+            "CHAOS_ASKED": str(self.asked),
             "CHAOS_RECORDER": recorder,
             "CHAOS_MUTANT": mutant,
         }
@@ -119,13 +126,14 @@ class Site:
     def _programs(self) -> Iterator[Program]:
         for number, port in enumerate(self.ports, start=1):
             yield self._program(f"web-{number}", *_web(port))
-        for queue, processes, threads in (("agents", 2, 8), ("effects", 2, 8), ("isolated", 1, 4)):
+        for queue, processes, threads in WORKERS:
             words = ("--queue", queue, "--processes", str(processes), "--threads", str(threads))
             yield self._program(f"worker-{queue}", "manage.py", "worker", *words)
         for number in (1, 2):
             yield self._program(f"sweep-{number}", "manage.py", "sweep")
         for name in REVIEWERS:
             yield self._program(f"reviewer-{name}", *WITH_DJANGO, "tests.chaos.reviewer", name)
+        yield self._program(EDITOR_PROGRAM, *WITH_DJANGO, "tests.chaos.editor", EDITOR)
 
     def _program(self, name: str, *words: str) -> Program:
         changed = {"EXECUTOR_DEFAULT": "forgetful"} if name in FORGETFUL else {}

@@ -1,9 +1,11 @@
-"""What is asked of the product: workflows of every pattern, and proposals from outside."""
+"""What is asked of the product: workflows of every pattern, proposals from outside, and events."""
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from tests.chaos import events
 
 RULES: tuple[dict[str, Any], ...] = (
     {
@@ -130,6 +132,8 @@ class Request:
     body: dict[str, Any]
     # Signals to send, in this order, once it waits for them.
     signals: tuple[dict[str, Any], ...] = ()
+    # How often it is sent, under another key each time.
+    deliveries: int = 1
 
 
 MIX: dict[str, int] = {
@@ -144,6 +148,12 @@ MIX: dict[str, int] = {
     "two-people": 7,
     "parent": 6,
     "stumbling": 5,
+    "event": 10,
+    "event-parts": 3,
+    "event-invalid": 1,
+    "event-unknown": 1,
+    "event-late": 1,
+    "event-unwanted": 1,
 }
 
 
@@ -162,6 +172,9 @@ def _request(kind: str, reference: str, drawer: random.Random) -> Request:
     amount = AMOUNTS.get(kind, SMALL)
     if kind in PROPOSALS:
         return Request(kind, reference, "/api/v1/proposals", _proposal(reference, amount))
+    if kind in events.FATES:
+        body, deliveries = events.envelope(kind, reference, amount), events.draw_deliveries(drawer)
+        return Request(kind, reference, events.PATH, body, deliveries=deliveries)
     intent: dict[str, Any] = {"reference": reference, "amount_minor": amount}
     if kind == "fan-out":
         intent["items"] = [f"{reference}/{index}" for index in range(5)]

@@ -398,8 +398,8 @@ def test_a_machine_cannot_get_stuck(raw: Any, said: list[str]) -> None:
 GUARDS = {
     "data.first.amount > 5 && event.ok == true": "",
     "data.intent.who == 'data.nobody'": "",
-    "1 + 1": "it gives int, but must be true or false (line 1, column 1)",
-    "data.first.ok &&\n  fuo(1)": "undeclared reference to 'fuo' (in container '') (line 2, column 6)",
+    "1 + 1": "the condition must be true or false; 1 + 1 is a whole number (line 1, column 1)",
+    "data.first.ok &&\n  fuo(1)": "undeclared reference to 'fuo' (line 2, column 3)",
     "data.frist.ok": "no state “frist” has an output that it could see. Did you mean “first”?",
     "data.end.ok": "no state “end” has an output that it could see. Known: first, intent.",
 }

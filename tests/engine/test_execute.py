@@ -5,12 +5,15 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
+from orchestrator.actions import contracts
 from orchestrator.core.errors import EffectError, EffectRefused, EffectUnavailable
 from orchestrator.effects import registry
 from orchestrator.effects.base import EffectCall
 from orchestrator.effects.ledger import Ledger
 from orchestrator.engine.claim import Claimed
+from orchestrator.engine.perform import effect_timeout_s
 from orchestrator.models import Command, Effect, Event, LedgerEntry, Proposal, ReviewItem
+from tests.conftest import SYSTEM
 from tests.roles import as_owner
 from tests.work import claim_one, run, work_shift
 
@@ -249,6 +252,34 @@ def test_a_target_that_cannot_repeat_is_never_called_twice(propose: Propose, onc
     assert Effect.objects.get().status == "unknown"
     assert ReviewItem.objects.get().kind == "unknown_effect"
     assert len(once.calls) == 1
+
+
+def keep(**terms: Any) -> None:
+    """A contract for the action that `propose` proposes."""
+    contracts.save(
+        SYSTEM,
+        kind="action",
+        name="refund.create",
+        schema={"type": "object"},
+        **{"timeout_s": 60} | terms,
+    )
+
+
+def test_nor_one_that_its_contract_says_counts_each_time(propose: Propose, target: Target) -> None:
+    keep(idempotency="none")
+    propose()
+    target.failures = [TimeoutError("late")]
+    run(claimed())
+    assert Effect.objects.get().status == "unknown"
+    assert len(target.calls) == 1
+
+
+def test_a_contract_says_how_long_a_target_may_take(propose: Propose, settings: Settings) -> None:
+    propose()
+    assert effect_timeout_s(Effect.objects.get()) == settings.EFFECT_TIMEOUT_S
+    for told_s, counts_s in ((7, 7), (10_000, settings.EFFECT_TIMEOUT_S)):
+        keep(timeout_s=told_s)
+        assert effect_timeout_s(Effect.objects.get(proposal=propose())) == counts_s
 
 
 def test_nor_after_a_worker_died_in_the_call(propose: Propose, once: Once) -> None:

@@ -75,6 +75,8 @@ def used_icons() -> set[str]:
     tables = (
         chips.STATUSES,
         chips.EFFECTS,
+        chips.CONTRACTS,
+        chips.TIERS,
         chips.KINDS,
         chips.BANDS,
         chips.RUNS,

@@ -10,7 +10,23 @@ from orchestrator.models import Proposal
 from tests.conftest import Cast
 from tests.web.conftest import HTMX, form_for
 
-PAGES = ["/queue/", "/proposals/", "/audit-log/", "/pulse/", "/find/?id=x", "/runs/"]
+PAGES = [
+    "/queue/",
+    "/proposals/",
+    "/audit-log/",
+    "/pulse/",
+    "/find/?id=x",
+    "/runs/",
+    "/routing/",
+    "/routing/dead-letters/",
+    "/routing/routes/",
+    "/routing/routes/edit/",
+    "/contracts/",
+    "/contracts/new/",
+    "/rules/",
+    "/rules/new/",
+]
+EVERYBODYS = {"Queue", "Proposals", "Runs", "Workflows", "Rules", "Contracts", "Routing"}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -45,18 +61,16 @@ def test_it_refuses_in_one_line_for_fragments(rita: Client) -> None:
 @pytest.mark.parametrize(
     ("who", "entries"),
     [
-        ("rita", {"Queue", "Proposals", "Runs"}),
-        ("ada", {"Queue", "Proposals", "Runs", "Audit log"}),
-        ("max", {"Queue", "Proposals", "Runs", "Audit log"}),
+        ("rita", EVERYBODYS),
+        ("ada", EVERYBODYS | {"Audit log"}),
+        ("max", EVERYBODYS | {"Audit log"}),
     ],
 )
 def test_it_shows_only_what_the_role_may_open(
     cast: Cast, sign_in: Callable[..., Client], who: str, entries: set[str]
 ) -> None:
     page = sign_in(getattr(cast, who)).get("/proposals/").text
-    shown = {
-        name for name in ("Queue", "Proposals", "Runs", "Audit log") if f"</svg>{name}" in page
-    }
+    shown = {name for name in EVERYBODYS | {"Audit log"} if f"</svg>{name}" in page}
     assert shown == entries
 
 
@@ -96,7 +110,20 @@ def test_managers_look_but_do_not_decide(max_: Client, held: Proposal) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/queue/", "/proposals/", "/runs/", "/audit-log/", "/pulse/", "/"]
+    "path",
+    [
+        "/queue/",
+        "/proposals/",
+        "/runs/",
+        "/routing/",
+        "/routing/dead-letters/",
+        "/routing/routes/",
+        "/contracts/",
+        "/rules/",
+        "/audit-log/",
+        "/pulse/",
+        "/",
+    ],
 )
 def test_pages_refuse_to_be_posted_to(ada: Client, path: str) -> None:
     assert ada.post(path).status_code == 405
@@ -110,6 +137,12 @@ def test_pages_refuse_to_be_posted_to(ada: Client, path: str) -> None:
         "/proposals/prp_01m7y6s13re5jaj1bm3y35bmxv/decide/",
         "/items/rev_01m7y6s13re5jaj1bm3y35bmxv/decide/",
         "/runs/run_01m7y6s13re5jaj1bm3y35bmxv/cancel/",
+        "/routing/dead-letters/evt_01m7y6s13re5jaj1bm3y35bmxv/redrive/",
+        "/routing/dead-letters/evt_01m7y6s13re5jaj1bm3y35bmxv/discard/",
+        "/rules/check/",
+        "/rules/refund-limit/1/stage/",
+        "/rules/refund-limit/1/backtests/",
+        "/rules/refund-limit/1/backtests/bkt_01m7y6s13re5jaj1bm3y35bmxv/cancel/",
     ],
 )
 def test_forms_refuse_to_be_opened(ada: Client, path: str) -> None:

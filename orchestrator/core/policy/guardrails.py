@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core.codec import Json, canonical
+from orchestrator.core.policy.catalogue import Field
 from orchestrator.core.policy.conditions import OBJECT, TIME, Conditions
+from orchestrator.core.policy.diagnostics import ConditionProblem
 
 EFFECTS = ("block", "hold", "two_person", "flag")
 VALUE_SHOWN_MAX = 300
@@ -25,7 +27,6 @@ VARIABLES: dict[str, Any] = {
 _RULES = Conditions(VARIABLES)
 ENV_HASH = _RULES.env_hash
 
-_PATH = re.compile(r"\b(?:proposal|agent|run|context|history)(?:\.[A-Za-z_]\w*)+(?!\w*\()")
 _PLACEHOLDER = re.compile(r"\{([a-z]+(?:\.[A-Za-z_]\w*)+)\}")
 
 
@@ -45,6 +46,11 @@ class Rule:
     tiers: tuple[str, ...] = ("*",)
     history: Mapping[str, Any] = field(default_factory=dict)
     enforced: bool = True
+
+    @property
+    def past(self) -> str:
+        """Under which name its numbers of the past are kept: a shadow may count otherwise than the rule in force."""
+        return self.slug if self.enforced else f"{self.slug} v{self.number}"
 
     def applies_to(self, *, action: str, agent: str, workflow: str, tier: str = "normal") -> bool:
         return (
@@ -74,32 +80,71 @@ def compile_condition(condition: str) -> None:
     _RULES.check(condition)
 
 
-def check_all(rules: Iterable[Rule], inputs: Mapping[str, Any]) -> list[Check]:
-    """Every rule on one proposal; the inputs are handed to the engine once."""
-    activation = _RULES.activate(inputs)
-    return [_check(rule, activation, inputs) for rule in rules]
+def problems_of(condition: str, fields: Iterable[Field]) -> list[ConditionProblem]:
+    """All that is wrong with a condition over these fields, for whoever is writing it."""
+    return _RULES.problems(condition, fields)
 
 
-def _check(rule: Rule, activation: Any, inputs: Mapping[str, Any]) -> Check:
-    result, problem = _RULES.evaluate(rule.condition, activation)
-    explain = () if result == "pass" else _explain(rule.condition, inputs)
-    reason = "" if result == "pass" else problem or _fill(rule.message, inputs)
+def explain_condition(condition: str, inputs: Mapping[str, Any]) -> list[dict[str, Json]]:
+    """Each part of a condition with its value; of inputs whose `history` is the rule's own."""
+    return _RULES.explain(condition, inputs)
+
+
+def check_all(
+    rules: Iterable[Rule], inputs: Mapping[str, Any], no_history: Mapping[str, str] | None = None
+) -> list[Check]:
+    """Every rule on one proposal; the inputs are handed to the engine once.
+
+    `inputs["history"]` has the numbers that each rule declares, by `Rule.past` and name; a rule sees its own
+    and no others. `no_history` says of a rule why some of them could not be found out.
+    """
+    asker = _Asker(inputs, no_history or {})
+    return [asker.check(rule) for rule in rules]
+
+
+class _Asker:
+    """One proposal, and the rules that are put to it."""
+
+    def __init__(self, inputs: Mapping[str, Any], no_history: Mapping[str, str]) -> None:
+        self.history: Mapping[str, Mapping[str, Any]] = inputs.get("history") or {}
+        self.no_history = no_history
+        self.inputs = {**inputs, "history": {}}
+        self.activation = _RULES.activate(self.inputs)
+
+    def check(self, rule: Rule) -> Check:
+        seen, activation = self.inputs, self.activation
+        if rule.history:
+            seen = {**self.inputs, "history": dict(self.history.get(rule.past, {}))}
+            activation = _RULES.activate(seen)
+        result, problem = _RULES.evaluate(rule.condition, activation)
+        if unknown := self._find_unknown(rule, seen["history"]):
+            result, problem = "error", unknown
+        if result == "pass":
+            return _checked(rule, "pass", "")
+        explain = _RULES.explain(rule.condition, seen)
+        return _checked(rule, result, problem or _fill(rule.message, seen), explain)
+
+    def _find_unknown(self, rule: Rule, known: Mapping[str, Any]) -> str:
+        """A rule that asks about the past is not judged without it, whatever its condition says."""
+        missing = [name for name in rule.history if known.get(name) is None]
+        if not missing:
+            return ""
+        return self.no_history.get(rule.past) or f"history.{missing[0]} is not known"
+
+
+def _checked(
+    rule: Rule, result: str, reason: str, explain: Iterable[dict[str, Json]] = ()
+) -> Check:
     return Check(
-        rule.version_id, rule.slug, rule.number, rule.effect, result, reason, rule.enforced, explain
+        version_id=rule.version_id,
+        rule=rule.slug,
+        number=rule.number,
+        effect=rule.effect,
+        result=result,
+        reason=reason,
+        enforced=rule.enforced,
+        explain=tuple(explain),
     )
-
-
-def _explain(condition: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Json], ...]:
-    """The fields that the condition read, with the values it saw."""
-    found = dict.fromkeys(_PATH.findall(condition))
-    return tuple(_explained(path, inputs) for path in found)
-
-
-def _explained(path: str, inputs: Mapping[str, Any]) -> dict[str, Json]:
-    try:
-        return {"expr": path, "value": _look_up(path, inputs)}
-    except LookupError:
-        return {"expr": path, "missing": True}
 
 
 def _fill(message: str, inputs: Mapping[str, Any]) -> str:

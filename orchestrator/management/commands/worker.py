@@ -11,6 +11,8 @@ from django.db import connections
 
 from orchestrator import plugins
 from orchestrator.agents.isolated import ISOLATION
+from orchestrator.engine import background
+from orchestrator.engine.background import Background
 from orchestrator.engine.crew import Crew
 from orchestrator.engine.hear import listen
 from orchestrator.jobs import DESK
@@ -45,7 +47,7 @@ def work(queue: str, threads: int) -> int:
     """One process: a committer, the threads it needs, and ears for both bells."""
     sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
-    crew = Crew(queue, threads=threads, desk=DESK)
+    crew = _crew(queue, threads)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if queue == "isolated":
@@ -66,7 +68,14 @@ def work(queue: str, threads: int) -> int:
     return 1 if crew.is_worn_out else 0
 
 
-def _commit(crew: Crew, stop: threading.Event) -> None:
+def _crew(queue: str, threads: int) -> Crew | Background:
+    """Long jobs are no commands: they have a loop of their own."""
+    if queue == background.QUEUE:
+        return Background()
+    return Crew(queue, threads=threads, desk=DESK)
+
+
+def _commit(crew: Crew | Background, stop: threading.Event) -> None:
     """Whatever ends the committer ends the process: without it nothing would be stored."""
     try:
         crew.work()

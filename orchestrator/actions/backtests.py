@@ -1,0 +1,103 @@
+"""Backtests: asked for and cancelled by people. The work is done by `engine/backtest.py`."""
+
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from orchestrator import queue
+from orchestrator.actions.actor import Actor, audit, require
+from orchestrator.core.errors import BadInput, NotFound
+from orchestrator.engine import hear
+from orchestrator.engine.backtest import QUEUE
+from orchestrator.models import Backtest, Rule, RuleVersion
+
+DAYS = 30
+# Whatever is asked for: more would take minutes, and say nothing that fewer do not.
+PROPOSALS_LIMIT = 1_000_000
+
+
+@transaction.atomic
+def request(
+    actor: Actor,
+    version: RuleVersion,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    proposals_max: int | None = None,
+) -> Backtest:
+    """Have a version asked about the newest recorded proposals of a time, by default the last 30 days.
+
+    While one is open for this version, asking again returns that one.
+    """
+    require(actor, "rules.edit", "backtest rules")
+    until = until or timezone.now()
+    since = since or until - timedelta(days=DAYS)
+    most = settings.BACKTEST_PROPOSALS_MAX if proposals_max is None else proposals_max
+    _check(since, until, most)
+    # Two people who ask at once get the same one.
+    rule = Rule.objects.select_for_update().get(pk=version.rule_id)
+    waiting = Backtest.objects.filter(version=version, ended_at__isnull=True).first()
+    if waiting is not None:
+        return waiting
+    backtest = Backtest.objects.create(
+        version=version,
+        against=RuleVersion.objects.filter(rule=rule, stage=RuleVersion.Stage.ACTIVE).first(),
+        since=since,
+        until=until,
+        proposals_max=most,
+        content_hash=version.content_hash,
+        requested_by=actor.user,
+    )
+    audit(
+        actor,
+        "backtest.requested",
+        f"rule/{rule.slug}",
+        version=version.number,
+        backtest=backtest.pk,
+        since=since.isoformat(),
+        until=until.isoformat(),
+        proposals_max=most,
+    )
+    hear.tell([QUEUE])
+    # Which one it is, is for the worker to find.
+    transaction.on_commit(partial(queue.ring, QUEUE, [0]), robust=True)
+    return backtest
+
+
+@transaction.atomic
+def cancel(actor: Actor, backtest: Backtest) -> Backtest:
+    """At once if nobody works on it, else after the batch in hand. What has ended stays as it is."""
+    require(actor, "rules.edit", "cancel backtests")
+    found = Backtest.objects.select_for_update(of=("self",)).filter(pk=backtest.pk).first()
+    if found is None:
+        raise NotFound("backtest", backtest.pk)
+    if found.has_ended or found.cancel_asked:
+        return found
+    rows = Backtest.objects.filter(pk=found.pk)
+    rows.update(cancel_asked=True)
+    nobodys = Q(status=Backtest.Status.WAITING) | Q(lease_until__lt=Now())
+    rows.filter(nobodys).update(status=Backtest.Status.CANCELLED, lease_until=None, ended_at=Now())
+    version = RuleVersion.objects.select_related("rule").get(pk=found.version_id)
+    audit(
+        actor,
+        "backtest.cancelled",
+        f"rule/{version.rule.slug}",
+        version=version.number,
+        backtest=found.pk,
+    )
+    found.refresh_from_db()
+    return found
+
+
+def _check(since: datetime, until: datetime, proposals_max: int) -> None:
+    if timezone.is_naive(since) or timezone.is_naive(until):
+        raise BadInput("since", "give it, and `until`, with a time zone.")
+    if since >= until:
+        raise BadInput("since", "it has to be earlier than `until`.")
+    if not 1 <= proposals_max <= PROPOSALS_LIMIT:
+        raise BadInput("proposals_max", f"give a whole number from 1 to {PROPOSALS_LIMIT:,}.")

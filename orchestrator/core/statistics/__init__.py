@@ -1,0 +1,1 @@
+"""Numbers that people can trust: rates with their intervals, by the standard library alone."""

@@ -1,0 +1,79 @@
+"""What somebody needs to see who is asked to countersign a change of a rule."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator import backtest_queries, rule_queries
+from orchestrator.backtest_queries import Report
+from orchestrator.core import yaml_text
+from orchestrator.core.policy import changes
+from orchestrator.core.policy.compare import Comparison
+from orchestrator.core.policy.rule_text import as_json, document_of, line_diff
+from orchestrator.models import Proposal, RuleVersion
+from review.rule_findings import findings_facts
+from review.rule_page import comparison_of, wording
+
+Lines = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """`other` is what was in force when the change was asked for."""
+
+    version: RuleVersion
+    other: RuleVersion | None
+    sentence: str
+    note: str
+    is_new: bool
+    needs_backtest: bool
+    comparison: Comparison | None
+    lines: Lines
+    report: Report | None
+    # What the parts of `rule_change.html` need besides.
+    facts: dict[str, Any]
+
+
+def rule_change_of(proposal: Proposal) -> RuleChange | None:
+    """None for any other proposal, and for one whose rule is not there."""
+    if not changes.is_change(proposal.action):
+        return None
+    args = proposal.args
+    slug, number = str(args.get("rule", "")), args.get("version")
+    version = rule_queries.rule_version(slug, number) if isinstance(number, int) else None
+    if version is None:
+        return None
+    before = args.get("instead_of")
+    other = rule_queries.rule_version(slug, before) if isinstance(before, int) else None
+    is_retirement = proposal.action == changes.RETIRE
+    found = backtest_queries.backtest(str(args.get("backtest") or ""))
+    report = backtest_queries.report_on(found) if found else None
+    rival = None if is_retirement else other
+    return RuleChange(
+        version=version,
+        other=other,
+        sentence=_sentence(version, other, is_retirement=is_retirement),
+        note=proposal.rationale,
+        is_new=other is None or is_retirement,
+        needs_backtest=not is_retirement and version.activated_at is None,
+        comparison=comparison_of(rival, version) if rival else None,
+        lines=lines_between(rival, version) if rival else [],
+        report=report,
+        facts=wording(version) | (findings_facts(report) if report else {}),
+    )
+
+
+def _sentence(version: RuleVersion, other: RuleVersion | None, *, is_retirement: bool) -> str:
+    if is_retirement:
+        return f"{version} decides now. Once this is approved, no version of the rule does."
+    if other is None:
+        return f"No version of the rule decides now. Once this is approved, {version} does."
+    if version.activated_at:
+        return f"Back to version {version.number}, which decided before, instead of {other.number}."
+    return f"Version {version.number} takes the place of version {other.number}."
+
+
+def lines_between(old: RuleVersion, new: RuleVersion) -> Lines:
+    """The two documents line by line, each line with its sign."""
+    before, after = (yaml_text.write(as_json(document_of(one))) for one in (old, new))
+    told = line_diff(before.rstrip("\n"), after.rstrip("\n"))
+    return [(line[:1], line[1:]) for line in told]

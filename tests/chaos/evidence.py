@@ -1,0 +1,31 @@
+"""What the checks are given: the database, the world outside, and what everybody was told."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.chaos.clients import Told
+from tests.chaos.recorder import Happened
+
+# The executor of changes of rules, whose target is the product's own database.
+CHANGES = "countersign"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    connection: psycopg.Connection
+    told: Told
+    happened: dict[str, Happened]
+    contradictions: list[str]
+    decisions: Path
+    asked: Path
+    environment: dict[str, str]
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(query).fetchall()
+
+
+type Check = Callable[[Evidence], Iterator[str]]
