@@ -38,6 +38,9 @@ ID_SLACK = timedelta(minutes=1)
 # Questions of one statement: enough to save round trips, few enough to plan.
 BATCH = 50
 
+_SET_PATIENCE = """
+SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)
+"""
 # Each question is a part of its own with its values written into it, not a join with a list of values:
 # only so does the planner see whether few or many proposals have them, and takes the index that suits.
 _QUESTION = """
@@ -183,12 +186,11 @@ def _fetch(questions: Sequence[_Question], patience_ms: int) -> list[tuple[Any, 
     """In a savepoint: a count that takes too long is one answer less, not the end of the transaction."""
     parts = [_part(n, question) for n, question in enumerate(questions)]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SHOW statement_timeout")
+        cursor.execute(_SET_PATIENCE, [f"{patience_ms}ms"])
         before = cursor.fetchone()[0]
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(patience_ms)])
         cursor.execute(sql.SQL(" UNION ALL ").join(parts))
         rows: list[tuple[Any, ...]] = cursor.fetchall()
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+        cursor.execute(_SET_PATIENCE, [before])
         return rows
 
 

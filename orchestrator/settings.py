@@ -215,6 +215,8 @@ RUN_WALL_S_MAX = _number("RUN_WALL_S_MAX", 2_592_000, low=1, high=315_360_000)
 RUN_REPEATS_MAX = _number("RUN_REPEATS_MAX", 10, low=1, high=10_000)
 CONTRACTS_MAX = _number("CONTRACTS_MAX", 1_000, low=1, high=1_000_000)
 CONTRACT_BYTES_MAX = _number("CONTRACT_BYTES_MAX", 100_000, low=1_000, high=1_000_000)
+# Dead letters that wait for somebody. Beyond them, what cannot be routed is not taken in.
+DEAD_LETTERS_MAX = _number("DEAD_LETTERS_MAX", 100_000, low=1, high=10_000_000)
 RULES_MAX = _number("RULES_MAX", 1_000, low=1, high=100_000)
 # Each is asked about every proposal that it applies to, before the agent has its answer.
 RULES_ACTIVE_MAX = _number("RULES_ACTIVE_MAX", 200, low=1, high=10_000)

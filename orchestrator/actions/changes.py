@@ -22,6 +22,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.policy import changes
 from orchestrator.effects.base import EffectCall
+from orchestrator.failpoints import failpoint
 from orchestrator.models import Effect, Proposal, ReviewItem, Rule, RuleVersion
 
 NOTE_LENGTH_MAX = 5_000
@@ -136,6 +137,8 @@ class Changes:
                 rules.retire(actor, version)
             else:
                 raise EffectRefused(f"{call.action} is no change that this version knows")
+            failpoint("change-made-in-transaction")
+        failpoint("change-made-not-recorded")
         return {"target": call.target, "version": version.number, "change": call.action}
 
     def _hold(self, args: dict[str, Any]) -> RuleVersion:

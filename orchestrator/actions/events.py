@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from orchestrator.core.cloud_events import Envelope
 from orchestrator.core.errors import CountersignError, NotFound, QueueFull
 from orchestrator.core.policy import routing as router
 from orchestrator.core.policy.contracts import misfits
+from orchestrator.failpoints import failpoint
 from orchestrator.models import Contract, ContractVersion, InboundEvent, RouteTable, Run
 
 Reason = InboundEvent.Reason
@@ -50,7 +52,9 @@ def receive(actor: Actor, envelope: Envelope) -> Received:
         known = _known(envelope)
         if known is not None:
             return Received(known, is_new=False, differs=known.digest != envelope.digest)
-        return Received(take_in(actor, envelope), is_new=True)
+        event = take_in(actor, envelope)
+        failpoint("event-taken-in-transaction")
+        return Received(event, is_new=True)
 
 
 def take_in(
@@ -58,6 +62,8 @@ def take_in(
 ) -> InboundEvent:
     """In the caller's transaction. An event that somebody sends again is never too late."""
     fate = _decide(actor, envelope, may_be_late=replaces is not None)
+    if fate.reason and replaces is None:
+        _check_room()
     return InboundEvent.objects.create(
         source=envelope.source,
         source_id=envelope.id,
@@ -75,6 +81,14 @@ def take_in(
         replaces=replaces,
         occurred_at=envelope.occurred_at,
     )
+
+
+def _check_room() -> None:
+    """Whoever sends nonsense is told so and heard no more, before it fills the database."""
+    dead = InboundEvent.objects.filter(status=InboundEvent.Status.DEAD)
+    waiting = dead[: settings.DEAD_LETTERS_MAX].count()
+    if waiting >= settings.DEAD_LETTERS_MAX:
+        raise QueueFull("dead letters", waiting, retry_after_s=60)
 
 
 def _known(envelope: Envelope) -> InboundEvent | None:

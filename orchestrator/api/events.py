@@ -42,7 +42,7 @@ _BODY = {
     response={
         202: TakenOut | TakenBatchOut,
         200: TakenOut,
-        frozenset({400, 401, 403, 409, 413, 415, 422}): ProblemOut,
+        frozenset({400, 401, 403, 409, 413, 415, 422, 429}): ProblemOut,
     },
     openapi_extra={"requestBody": _BODY},
     summary="Send an event to the router",

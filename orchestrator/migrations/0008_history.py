@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 # By any argument and its value, however deep. New rows wait in a short list, which every search reads
-# as well, because finding a place for each of them at once would cost ten times as much.
+# as well: finding a place for each value at once would make large proposals five times as slow to store.
 BY_ARGS = """
 CREATE INDEX proposal_by_args ON orchestrator_proposal
     USING gin (((payload::jsonb) -> 'args') jsonb_path_ops) WITH (gin_pending_list_limit = 256)

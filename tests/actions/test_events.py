@@ -14,7 +14,13 @@ from pytest_django import Settings
 from orchestrator.actions import dead_letters, routing
 from orchestrator.actions import events as actions
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, IllegalTransition, NotAllowed, NotFound
+from orchestrator.core.errors import (
+    BadInput,
+    IllegalTransition,
+    NotAllowed,
+    NotFound,
+    QueueFull,
+)
 from orchestrator.models import AuditEntry, Event, InboundEvent, Run
 from tests import events, runs
 from tests.conftest import SYSTEM, Cast
@@ -56,6 +62,15 @@ def test_an_event_starts_the_run_of_its_route(house: None, agent: Actor) -> None
     work_all()
     event.run.refresh_from_db()
     assert event.run.status == "completed"
+
+
+def test_nonsense_does_not_fill_the_database(house: None, settings: Settings) -> None:
+    settings.DEAD_LETTERS_MAX = 2
+    for number in range(2):
+        assert events.receive(id=str(number), type="unheard.of").status == "dead"
+    with pytest.raises(QueueFull, match="dead letters: 2"):
+        events.receive(id="3", type="unheard.of")
+    assert events.receive(id="4", time=before(minutes=1)).status == "routed"
 
 
 def test_the_newest_table_decides(house: None) -> None:

@@ -250,8 +250,8 @@ def test_many_proposals_and_rules_are_asked_at_once(
         "one": read_windows({"w": window}),
         "other": read_windows({"same": window, "all": {"count": {}, "within": "1h"}}),
     }
-    # A savepoint and the patience of the statement are the other five.
-    with django_assert_num_queries(6):
+    # A savepoint and the patience of the statement are the other four.
+    with django_assert_num_queries(5):
         pasts = values_for(asks, windows)
     assert {past.numbers["one"]["w"] for past in pasts.values()} == {5}
     assert {past.numbers["other"]["same"] for past in pasts.values()} == {5}
