@@ -30,7 +30,7 @@ def test_it_loads_people_tokens_and_a_queue(db: None, credentials: Path) -> None
     assert "is loaded" in demo()
     kept = json.loads(credentials.read_text())
     assert set(kept) == {"base_url", "users", "tokens"}
-    assert set(kept["users"]) == {"reviewer", "reviewer2", "admin", "manager"}
+    assert set(kept["users"]) == {"reviewer", "reviewer2", "admin", "admin2", "manager"}
     assert set(kept["tokens"]) == {"propose", "runs", "events", "read", "review", "admin"}
     for name, password in kept["users"].items():
         assert authenticate(username=name, password=password)
