@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-immutable = import_module("orchestrator.migrations.0002_invariants").immutable
+_invariants = import_module("orchestrator.migrations.0002_invariants")
+append_only, immutable = _invariants.append_only, _invariants.immutable
 
 
 class Migration(migrations.Migration):
@@ -257,8 +258,8 @@ class Migration(migrations.Migration):
             immutable("ruleversion", ("stage", "activated_at")).sql,
         ),
         immutable("ruleversion", ("stage", "shadowed_at", "activated_at")),
-        immutable("contract", ()),
-        immutable("contractversion", ()),
-        immutable("routetable", ()),
+        append_only("contract"),
+        append_only("contractversion"),
+        append_only("routetable"),
         immutable("inboundevent", ("status", "handled_by_id")),
     ]

@@ -6,6 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from orchestrator import plugins
+from orchestrator.actions import changes
 from orchestrator.core.errors import EffectUnavailable
 from orchestrator.effects import registry
 from tests.agents import functions
@@ -71,7 +72,8 @@ def test_a_module_that_is_missing_is_named(settings: Settings) -> None:
         plugins.load()
 
 
-def test_without_modules_there_is_nothing(settings: Settings) -> None:
+def test_without_modules_there_is_only_what_changes_countersign_itself(settings: Settings) -> None:
     settings.AGENT_MODULES = []
     plugins.load.cache_clear()
-    assert plugins.load() == plugins.Plugins()
+    own = plugins.Plugins(executors=dict(changes.EXECUTORS))
+    assert plugins.load() == own

@@ -8,7 +8,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
 from orchestrator.core.errors import IllegalTransition
 from tests.simulator.engine import RING_AGAIN_AFTER_MS, Engine, Step
-from tests.simulator.tables import CommandRow, EffectRow, ItemRow
+from tests.simulator.tables import CommandRow, EffectRow, ItemRow, ProposalRow
 
 
 def decide(engine: Engine, seen: ItemRow, person: str, verdict: str) -> bool:
@@ -31,6 +31,17 @@ def decide(engine: Engine, seen: ItemRow, person: str, verdict: str) -> bool:
     )
     _move(engine, row, person, verdict, is_open)
     return True
+
+
+def reopen(engine: Engine, row: ProposalRow) -> None:
+    """What was blocked goes before two people."""
+    item = engine.open_item(
+        row.run, "proposal", proposal=row.id, digest=row.digest, approvals_needed=2
+    )
+    event = ev.ProposalReopened(
+        proposal=row.id, item=item, by="rita", note="look again", approvals_needed=2
+    )
+    engine.advance([Step(row.run, event)])
 
 
 def _move(engine: Engine, item: ItemRow, person: str, verdict: str, is_open: bool) -> None:

@@ -1,11 +1,13 @@
 """Who acts on the system from outside: clients, reviewers, whoever cancels and signals."""
 
+from contextlib import suppress
+
 from orchestrator.core import events as ev
 from orchestrator.core.errors import IllegalTransition
 from tests.simulator import decisions, desk
 from tests.simulator.engine import Step
 from tests.simulator.schedule import Process, Waiting
-from tests.simulator.tables import DatabaseError, ItemRow, UniqueError
+from tests.simulator.tables import DatabaseError, ItemRow, ProposalRow, UniqueError
 from tests.simulator.workflows import STARTED, WORKFLOWS
 from tests.simulator.world import World
 
@@ -69,6 +71,25 @@ def _verdict(world: World, item: ItemRow) -> str:
         # Nobody gives up telling a parent: it would wait for ever.
         return "retry" if chance < 0.6 or world.is_calm or kind == "tell_parent" else "give_up"
     return "approve" if chance < 0.8 else "reject"
+
+
+def reopen(world: World, process: Process) -> Waiting:
+    """Has people look at what was blocked; of two who ask at once, one does."""
+    while True:
+        yield world.chance.uniform(500, 4_000)
+        if world.is_calm:
+            continue
+        rows = list(world.tables.proposals.values())
+        blocked = [row for row in rows if _status_of(world, row) == "blocked"]
+        if blocked:
+            row = world.chance.choice(blocked)
+            yield None
+            with suppress(DatabaseError, IllegalTransition), world.transaction(process):
+                decisions.reopen(world.engine, row)
+
+
+def _status_of(world: World, row: ProposalRow) -> str:
+    return world.engine.state_of(row.run).proposals[row.id].status
 
 
 def cancel(world: World, process: Process) -> Waiting:

@@ -73,6 +73,7 @@ def _populate(world: World) -> None:
         ("canceller", people.cancel),
         ("signaller", people.signal),
         ("nemesis", people.wipe_redis),
+        ("reopener", people.reopen),
     ):
         world.processes.append(Process(name, partial(begin, world), is_mortal=False))
     world.bell.wake = partial(_wake_one, world)
