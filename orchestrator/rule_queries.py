@@ -184,21 +184,27 @@ def _is_asked_about(action: str) -> Q:
 
 # Figures ----------------------------------------------------------------------------------------
 
+# Each walks the index policy_check_hits of a version from its newest end, and stops at the limit.
 # Versions that never decided have nothing to be counted.
 _HITS = """
-SELECT asked.rule, asked.day, hits.count
+SELECT rule.id, day.number, hits.count
 FROM unnest(%s::bigint[]) AS rule(id)
 CROSS JOIN generate_series(0, %s - 1) AS day(number)
-CROSS JOIN LATERAL (SELECT rule.id AS rule, day.number AS day) asked
 CROSS JOIN LATERAL (
     SELECT count(*) AS count FROM (
         SELECT 1
         FROM orchestrator_ruleversion version
-        JOIN orchestrator_policycheck said ON said.rule_version_id = version.id
+        CROSS JOIN LATERAL (
+            SELECT 1
+            FROM orchestrator_policycheck said
+            WHERE said.rule_version_id = version.id AND NOT (said.result = 'pass')
+              AND said.enforced
+              AND said.created_at > %s::timestamptz - interval '1 day' * (day.number + 1)
+              AND said.created_at <= %s::timestamptz - interval '1 day' * day.number
+            ORDER BY said.created_at DESC
+            LIMIT %s
+        ) hit
         WHERE version.rule_id = rule.id AND version.activated_at IS NOT NULL
-          AND NOT (said.result = 'pass') AND said.enforced
-          AND said.created_at > %s::timestamptz - interval '1 day' * (day.number + 1)
-          AND said.created_at <= %s::timestamptz - interval '1 day' * day.number
         LIMIT %s
     ) counted
 ) hits
@@ -253,7 +259,7 @@ def figures_of(rules: Sequence[int], now: datetime) -> dict[int, Figures]:
     """By rule, in two statements for all of them."""
     days: dict[int, list[int]] = {rule: [0] * HIT_DAYS for rule in rules}
     limit = HITS_A_DAY_MAX + 1
-    for rule, day, count in _rows(_HITS, [list(rules), HIT_DAYS, now, now, limit]):
+    for rule, day, count in _rows(_HITS, [list(rules), HIT_DAYS, now, now, limit, limit]):
         days[rule][HIT_DAYS - 1 - day] = count
     since = now - timedelta(days=JUDGED_DAYS)
     judged = {

@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from orchestrator.actions.contracts import NAME
 from orchestrator.core.typeid import PATTERN
-from orchestrator.models import Contract, Proposal, ReviewItem, Run
+from orchestrator.models import Backtest, Contract, InboundEvent, Proposal, ReviewItem, Run
 
 
 class ReadableId:
@@ -27,8 +27,13 @@ class ContractName(ReadableId):
     regex = NAME.pattern
 
 
-def page_of(found: Proposal | ReviewItem | Run) -> str:
+def page_of(found: Proposal | ReviewItem | Run | InboundEvent | Backtest) -> str:
     """What is about a proposal is shown on the page of the proposal."""
+    if isinstance(found, Backtest):
+        version = found.version
+        return reverse("backtest", args=[version.rule.slug, version.number, found.pk])
+    if isinstance(found, InboundEvent):
+        return page_of(found.run) if found.run else reverse("letter", args=[found.pk])
     if isinstance(found, Run):
         return reverse("run", args=[found.pk])
     if isinstance(found, Proposal):

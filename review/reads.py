@@ -16,8 +16,10 @@ from orchestrator.core.codec import read
 from orchestrator.core.typeid import PATTERN
 from orchestrator.models import (
     AuditEntry,
+    Backtest,
     Decision,
     Event,
+    InboundEvent,
     PolicyCheck,
     Proposal,
     ReviewItem,
@@ -136,7 +138,7 @@ def recent_names(field: str) -> list[str]:
     return sorted(set(recent))
 
 
-def find(text: str) -> Proposal | Run | ReviewItem | None:
+def find(text: str) -> Proposal | Run | ReviewItem | InboundEvent | Backtest | None:
     """What has a page of its own and is, or holds, what an id of any kind names."""
     if not PATTERN.fullmatch(text):
         return None
@@ -146,6 +148,8 @@ def find(text: str) -> Proposal | Run | ReviewItem | None:
         "eff": Proposal.objects.filter(effect=text),
         "rev": ReviewItem.objects.filter(pk=text),
         "dec": ReviewItem.objects.filter(decisions=text),
+        "evt": InboundEvent.objects.filter(pk=text).select_related("run"),
+        "bkt": Backtest.objects.filter(pk=text).select_related("version__rule"),
     }
     rows = found.get(text.partition("_")[0])
     return rows.first() if rows is not None else None

@@ -30,6 +30,15 @@ Stage = RuleVersion.Stage
 # The list ---------------------------------------------------------------------------------------
 
 
+_IS = {
+    Stage.DRAFT: "is a draft",
+    Stage.BACKTESTED: "is backtested",
+    Stage.SHADOW: "watches",
+    Stage.ACTIVE: "decides",
+    Stage.RETIRED: "is retired",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One rule in the list, by the version that stands for it."""
@@ -43,6 +52,10 @@ class Line:
     def newer(self) -> RuleVersion | None:
         """What was written since and does not decide yet."""
         return self.newest if self.newest.number > self.version.number else None
+
+    @property
+    def newer_is(self) -> str:
+        return _IS[Stage(self.newest.stage)]
 
     @property
     def has_decided(self) -> bool:

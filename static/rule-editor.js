@@ -72,14 +72,15 @@ function checkRowsSoon() {
 
 async function checkRows() {
   const preview = document.getElementById("preview");
-  if (!preview) return;
+  const isBlank = [...document.getElementsByName("row_field")].every((field) => !field.value);
+  if (!preview || isBlank) return;
   const number = ++asked;
   const found = await check().catch(() => null);
   if (!found || number !== asked || !preview.isConnected) return;
   if (found.text) preview.textContent = found.text;
   preview.classList.toggle("unfinished", !found.text);
   showMarks(found);
-  for (const [index, row] of [...document.querySelectorAll(".rows-builder > li")].entries()) {
+  for (const [index, row] of [...document.querySelectorAll(".rows-builder > div")].entries()) {
     const problem = row.querySelector("[data-problem]");
     problem.querySelector("span").textContent = found.rows[index] ?? "";
     problem.hidden = !found.rows[index] || !row.querySelector("[name=row_field]").value;
@@ -97,7 +98,7 @@ function fitRow(row) {
   value.placeholder = takes === "nothing" ? "" : takes === "list" ? "EUR, USD" : (offered?.example ?? "");
 }
 
-const fitRows = () => document.querySelectorAll(".rows-builder > li").forEach(fitRow);
+const fitRows = () => document.querySelectorAll(".rows-builder > div").forEach(fitRow);
 
 // The text -------------------------------------------------------------------------------------
 
@@ -297,7 +298,7 @@ form.addEventListener("input", ({ target }) => {
   if (target.closest(".rows-builder, .joins")) checkRowsSoon();
 });
 form.addEventListener("change", ({ target }) => {
-  const row = target.closest(".rows-builder > li");
+  const row = target.closest(".rows-builder > div");
   if (row) fitRow(row);
 });
 document.addEventListener("htmx:after:swap", () => {
@@ -312,6 +313,9 @@ document.addEventListener("htmx:after:swap", () => {
 let isChanged = false;
 form.addEventListener("input", () => (isChanged = true));
 form.addEventListener("submit", () => (isChanged = false));
+form.addEventListener("click", ({ target }) => {
+  if (target.closest("[data-leaves]")) isChanged = false;
+});
 addEventListener("beforeunload", (event) => {
   if (isChanged) event.preventDefault();
 });

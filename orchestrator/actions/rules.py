@@ -20,6 +20,8 @@ from orchestrator.core.errors import BadInput, NotFound, RuleChanged, RuleInvali
 from orchestrator.core.policy import catalogue, guardrails, history
 from orchestrator.models import Backtest, Rule, RuleVersion
 
+# Pages of rules have these addresses.
+TAKEN = frozenset({"new", "check"})
 SCOPES = ("actions", "agents", "workflows", "tiers")
 PATTERNS_MAX = 100
 TEXT_LENGTH_MAX = {"title": 200, "message": 1_000, "owner": 100, "note": 5_000}
@@ -220,6 +222,8 @@ def _check_words(**words: str) -> None:
 def _check_meaning(slug: str, effect: str, condition: str, windows: dict[str, Json]) -> None:
     if not slug_re.fullmatch(slug) or len(slug) > 100:
         raise BadInput("slug", "use 1 to 100 letters, digits, hyphens and underscores only.")
+    if slug in TAKEN:
+        raise BadInput("slug", f"{slug} is an address of its own; choose another name.")
     if effect not in guardrails.EFFECTS:
         raise BadInput("effect", f"choose among {', '.join(guardrails.EFFECTS)}.")
     guardrails.compile_condition(condition)

@@ -8,15 +8,23 @@ from orchestrator.core.typeid import is_id
 from orchestrator.models import AuditEntry
 from review.presentation.values import value
 
+# By the kind of id, the name of its page.
+PAGES = {"prp": "proposal", "run": "run", "evt": "letter"}
+
 
 def audit_object(entry: AuditEntry) -> SafeString | str:
-    if not is_id(entry.object_id, "prp"):
+    page = _page_of(entry.object_id)
+    if not page:
         return entry.object_id
-    return format_html(
-        '<a class="mono" href="{}">{}</a>',
-        reverse("proposal", args=[entry.object_id]),
-        entry.object_id,
-    )
+    return format_html('<a class="mono" href="{}">{}</a>', page, entry.object_id)
+
+
+def _page_of(name: str) -> str:
+    kind, _, slug = name.partition("/")
+    if kind == "rule" and slug:
+        return reverse("rule", args=[slug])
+    prefix = name.partition("_")[0]
+    return reverse(PAGES[prefix], args=[name]) if prefix in PAGES and is_id(name, prefix) else ""
 
 
 def audit_detail(entry: AuditEntry) -> SafeString | str:

@@ -26,7 +26,9 @@ def find(request: HttpRequest) -> HttpResponse:
     found = reads.find(text)
     if found is not None:
         return redirect(page_of(found))
-    messages.warning(request, "No proposal, review item, effect or run has that id.")
+    messages.warning(
+        request, "No proposal, review item, effect, run, event or backtest has that id."
+    )
     return redirect("proposals")
 
 

@@ -19,6 +19,7 @@ from orchestrator.core.errors import (
     RuleInvalid,
     StageWrong,
 )
+from orchestrator.effects.base import EffectCall
 from orchestrator.models import AuditEntry, Backtest, Proposal, ReviewItem, RuleVersion
 from tests.conftest import SYSTEM, Cast
 from tests.work import work_all
@@ -101,6 +102,7 @@ def test_a_version_in_between_is_not_buried(ada: Actor, bea: Actor) -> None:
         ({"title": "x" * 201}, BadInput, "at most 200"),
         ({"note": "a\x00b"}, BadInput, "NUL"),
         ({"slug": "a b"}, BadInput, "letters"),
+        ({"slug": "check"}, BadInput, "address of its own"),
         ({"effect": "delete"}, BadInput, "choose among"),
         ({"applies_to": {"actoins": ["x"]}}, BadInput, "choose among"),
         ({"applies_to": {"actions": []}}, BadInput, "at least one"),
@@ -245,6 +247,31 @@ def test_going_back_needs_no_new_backtest_but_another_admin(ada: Actor, bea: Act
     decide(bea, changes.roll_back(ada, first, "too strict"))
     work_all()
     assert (stage_of(first), stage_of(second)) == ("active", "retired")
+
+
+def test_a_change_that_is_made_again_undoes_nothing_that_came_after(ada: Actor, bea: Actor) -> None:
+    first = rules.draft(ada, **WORDING)
+    rules.activate(ada, first)
+    second = backtested(rules.draft(ada, **WORDING | {"effect": "block"}))
+    change = changes.propose_activation(ada, second, "as agreed")
+    decide(bea, change)
+    call = call_of(change)
+    receipt = changes.EXECUTORS["countersign"].call(call)
+    rules.activate(ada, first)
+    assert changes.EXECUTORS["countersign"].call(call) == receipt
+    assert (stage_of(first), stage_of(second)) == ("active", "retired")
+    assert AuditEntry.objects.get(verb="rule.change_made").detail["effect"] == change.effect.pk
+
+
+def call_of(change: Proposal) -> EffectCall:
+    """As the worker makes it, after each crash again."""
+    return EffectCall(
+        key=change.effect.pk,
+        action=change.action,
+        target=change.target,
+        args=change.args,
+        payload=change.payload,
+    )
 
 
 def test_a_rule_is_retired_like_it_was_activated(ada: Actor, bea: Actor, propose: Propose) -> None:

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, DemoProduct
+from tests.browser.rules import WRITING, ask_for, backtest, propose_for, watch, write_rule
 from tests.browser.steps import write_rejection
 from tests.runs import WORKFLOWS
 
@@ -145,6 +146,75 @@ def contract(instead_of: str, text: str, *, says: str, status: str) -> Visit:
     return visit
 
 
+def rule_version(product: DemoProduct, open_page: Open) -> Page:
+    """Tried on the past and on one proposal, watching, and asked to be put into force."""
+    slug = write_rule(product)
+    made = propose_for(product, slug)
+    backtest(product, slug)
+    watch(product, slug)
+    ask_for(product, slug)
+    return open_page(f"/rules/{slug}/1/?proposal={made['id']}", user="admin")
+
+
+def rule_draft(product: DemoProduct, open_page: Open) -> Page:
+    return open_page(f"/rules/{write_rule(product)}/1/", user="admin")
+
+
+def finished_backtest(product: DemoProduct, open_page: Open) -> Page:
+    slug = write_rule(product)
+    propose_for(product, slug)
+    return open_page(f"/rules/{slug}/1/backtests/{backtest(product, slug)}/", user="manager")
+
+
+def shadow(product: DemoProduct, open_page: Open) -> Page:
+    slug = write_rule(product)
+    backtest(product, slug)
+    watch(product, slug)
+    propose_for(product, slug)
+    return open_page(f"/rules/{slug}/1/shadow/", user="manager")
+
+
+def comparison(product: DemoProduct, open_page: Open) -> Page:
+    slug = write_rule(product)
+    write_rule(product, slug, limit=75_000)
+    return open_page(f"/rules/{slug}/compare/?from=1&to=2")
+
+
+def change_of_a_rule(product: DemoProduct, open_page: Open) -> Page:
+    slug = write_rule(product)
+    propose_for(product, slug)
+    backtest(product, slug)
+    return open_page(f"/proposals/{ask_for(product, slug)}/", user="admin2")
+
+
+def rule_as_text(product: DemoProduct, open_page: Open) -> Page:
+    """With a mark in it, and the list of fields open."""
+    slug = write_rule(product, condition="size(proposal.args.note) < 5")
+    page = open_page(f"/rules/{slug}/edit/", user="admin", expected=WRITING)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" && prop")
+    expect(page.locator(".cm-tooltip-autocomplete")).to_be_visible()
+    expect(page.locator("#marks")).to_contain_text("did you mean proposal?")
+    return page
+
+
+def rule_with_windows(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/rules/new/", user="admin")
+    page.get_by_role("button", name="Add a number").click()
+    expect(page.get_by_label("Within")).to_be_visible()
+    page.get_by_role("button", name="Add a row").click()
+    expect(page.get_by_label("Operator")).to_have_count(2)
+    return page
+
+
+def rule_that_is_wrong(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/rules/new/", user="admin", expected=("422",))
+    page.get_by_role("button", name="Save as a draft").click()
+    expect(page.get_by_role("alert").first).to_contain_text("This field is required.")
+    return page
+
+
 PAGES: dict[str, Visit] = {
     "login": at("/login/", user=None),
     "queue": at("/queue/"),
@@ -178,6 +248,18 @@ PAGES: dict[str, Visit] = {
     "contract": at("/contracts/action/refund.create/"),
     "older contract": at("/contracts/action/refund.create/1/", user="admin"),
     "new contract": at("/contracts/new/", user="admin"),
+    "rules": at("/rules/", user="admin"),
+    "rules without a match": at("/rules/?stage=retired&action=no.such"),
+    "rule": at("/rules/refund-limit/"),
+    "version of a rule": at("/rules/refund-limit/1/"),
+    "draft of a rule": rule_draft,
+    "rule in every way tried": rule_version,
+    "rule being written": at("/rules/refund-limit/edit/", user="admin"),
+    "objections of a rule": at("/rules/refund-limit/objections/"),
+    "backtest": finished_backtest,
+    "shadow": shadow,
+    "comparison of versions": comparison,
+    "change of a rule": change_of_a_rule,
     "audit log": at("/audit-log/", user="manager"),
     "API": at("/api/v1/docs"),
     "not for this role": at("/audit-log/", expected=("403",)),
@@ -195,6 +277,9 @@ MOMENTS: dict[str, Visit] = {
     "too late": too_late,
     "routes checked": routes_checked,
     "routes refused": routes_refused,
+    "rule as text": rule_as_text,
+    "rule with windows": rule_with_windows,
+    "rule that is wrong": rule_that_is_wrong,
     "keys": keys,
     "menu": menu,
     "wrong password": wrong_password,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NARROW, Open
 from tests.browser.demo_product import DemoProduct
@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 
 KIB = 1024
 TRANSFERRED_MAX = 60 * KIB
+EDITOR_TRANSFERRED_MAX = 200 * KIB
 REQUESTS_MAX = 10
 # States of one page weigh much the same.
 WEIGHED = (
@@ -26,6 +27,10 @@ WEIGHED = (
     "runs",
     "run that failed",
     "question of a run",
+    "rules",
+    "version of a rule",
+    "rule being written",
+    "backtest",
     "audit log",
     "API",
     "not found",
@@ -64,3 +69,15 @@ def test_it_is_light_and_does_not_jump(product: DemoProduct, look_at: Open, name
     page.set_viewport_size({"width": NARROW, "height": 900})
     page.reload()
     assert page.evaluate(SHIFT_AFTER_PAINT) == 0
+
+
+def test_the_text_editor_alone_is_heavier(product: DemoProduct, look_at: Open) -> None:
+    """It comes with the text; who writes rows, or reads, never loads it."""
+    page = look_at("/rules/refund-limit/edit/", user="admin")
+    meter = Meter(page)
+    page.reload()
+    page.get_by_role("button", name="Edit as text").click()
+    expect(page.locator(".cm-content")).to_be_focused()
+    expect(page.locator("#marks")).to_contain_text("It compiles")
+    assert meter.transferred <= EDITOR_TRANSFERRED_MAX
+    assert meter.transferred > TRANSFERRED_MAX

@@ -82,6 +82,9 @@ def used_icons() -> set[str]:
         chips.RUNS,
         chips.WORKS,
         chips.COMMANDS,
+        chips.STAGES,
+        chips.BACKTESTS,
+        chips.RESULTS,
     )
     drawn = {look.icon for table in tables for look in table.values()}
     return {*by_tag, *by_argument, *by_chip, *drawn, *(entry.icon for entry in NAVIGATION), "clock"}
@@ -106,4 +109,5 @@ def test_the_manifest_has_the_versions_that_the_package_file_pins() -> None:
         "dependencies"
     ]
     manifest = json.loads((VENDOR / "manifest.json").read_text())
-    assert {entry["package"]: entry["version"] for entry in manifest} == pinned
+    parts = [part for entry in manifest for part in (entry, *entry.get("contains", ()))]
+    assert {part["package"]: part["version"] for part in parts} == pinned

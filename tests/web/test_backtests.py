@@ -45,6 +45,7 @@ def test_it_is_started_and_followed_to_its_end(ada: Client, newer: RuleVersion) 
     found = Backtest.objects.get()
     assert response["Location"] == address(found)
     assert found.until - found.since == timedelta(days=7)
+    assert ada.get("/find/", {"id": found.pk})["Location"] == address(found)
     page = ada.get(address(found)).text
     assert "it waits for a worker" in page
     assert 'data-live="1"' in page

@@ -163,4 +163,4 @@ def test_any_id_opens_its_page(rita: Client, held: Proposal) -> None:
         assert rita.get("/find/", {"id": f" {pk} "})["Location"] == f"/proposals/{held.pk}/"
     assert rita.get("/find/", {"id": held.run_id})["Location"] == f"/runs/{held.run_id}/"
     lost = rita.get("/find/", {"id": "nothing"}, follow=True)
-    assert "No proposal, review item, effect or run has that id." in lost.text
+    assert "No proposal, review item, effect, run, event or backtest has that id." in lost.text

@@ -35,6 +35,12 @@ def words(page: str) -> str:
     return re.sub(r"(<[^>]+>|\s)+", " ", page)
 
 
+def test_an_id_leads_to_the_run_or_the_dead_letter(dead: InboundEvent, rita: Client) -> None:
+    routed = events.receive(id="2")
+    assert rita.get("/find/", {"id": routed.pk})["Location"] == f"/runs/{routed.run_id}/"
+    assert rita.get("/find/", {"id": dead.pk})["Location"] == f"/routing/dead-letters/{dead.pk}/"
+
+
 # The overview ---------------------------------------------------------------------------------
 
 

@@ -71,7 +71,7 @@ def test_watching_versions_are_not_counted(
     (line,) = rita.get("/rules/").context["lines"]
     assert line.figures.hits == 0
     assert line.newer is not None
-    assert "v2 is shadow" in words_of(rita.get("/rules/").text)
+    assert "v2 watches" in words_of(rita.get("/rules/").text)
 
 
 def test_a_rule_that_objects_to_nothing_is_marked(
