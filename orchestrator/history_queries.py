@@ -146,10 +146,19 @@ def _lock_keys(ask: Ask, windows: Mapping[str, Windows]) -> Iterator[int]:
     for rule, named in windows.items():
         for name, window in named.items():
             try:
-                text = canonical([rule, name, common_to(window, ask)])
+                text = canonical([rule, name, _as_counted(common_to(window, ask))])
             except ValueNeeded:
                 continue
             yield int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], signed=True)
+
+
+def _as_counted(value: Json) -> Json:
+    """The database counts 7.0 and 7 as one number, so both wait at the same place."""
+    if isinstance(value, dict):
+        return {name: _as_counted(one) for name, one in value.items()}
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _questions(

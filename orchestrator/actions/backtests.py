@@ -1,6 +1,6 @@
 """Backtests: asked for and cancelled by people. The work is done by `engine/backtest.py`."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -19,6 +19,9 @@ from orchestrator.models import Backtest, Rule, RuleVersion
 DAYS = 30
 # Whatever is asked for: more would take minutes, and say nothing that fewer do not.
 PROPOSALS_LIMIT = 1_000_000
+# Nothing is recorded before: proposals are numbered by the time since then.
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 
 
 @transaction.atomic
@@ -35,10 +38,10 @@ def request(
     While one is open for this version, asking again returns that one.
     """
     require(actor, "rules.edit", "backtest rules")
-    until = until or timezone.now()
-    since = since or until - timedelta(days=DAYS)
+    since, until = _window(since, until)
     most = settings.BACKTEST_PROPOSALS_MAX if proposals_max is None else proposals_max
-    _check(since, until, most)
+    if not 1 <= most <= PROPOSALS_LIMIT:
+        raise BadInput("proposals_max", f"give a whole number from 1 to {PROPOSALS_LIMIT:,}.")
     # Two people who ask at once get the same one.
     rule = Rule.objects.select_for_update().get(pk=version.rule_id)
     waiting = Backtest.objects.filter(version=version, ended_at__isnull=True).first()
@@ -94,10 +97,33 @@ def cancel(actor: Actor, backtest: Backtest) -> Backtest:
     return found
 
 
-def _check(since: datetime, until: datetime, proposals_max: int) -> None:
-    if timezone.is_naive(since) or timezone.is_naive(until):
-        raise BadInput("since", "give it, and `until`, with a time zone.")
-    if since >= until:
+def next_minute() -> datetime:
+    """Where a window ends that reaches up to now.
+
+    Those asked for within a minute end alike, so that they share one reading; and they end after the
+    minute, not before it, so that what was proposed a moment ago is looked at.
+    """
+    return timezone.now().replace(second=0, microsecond=0) + MINUTE
+
+
+def _window(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """Both ends in UTC, and within what the database gives back."""
+    end = _utc("until", until) if until else next_minute()
+    # Days that are still to come would thin out what a day brings.
+    if end > timezone.now() + MINUTE:
+        raise BadInput("until", "it lies in the future, of which nothing is recorded.")
+    if end <= OLDEST:
+        raise BadInput("until", f"give a time after {OLDEST:%Y}.")
+    begin = _utc("since", since) if since else end - timedelta(days=DAYS)
+    if begin >= end:
         raise BadInput("since", "it has to be earlier than `until`.")
-    if not 1 <= proposals_max <= PROPOSALS_LIMIT:
-        raise BadInput("proposals_max", f"give a whole number from 1 to {PROPOSALS_LIMIT:,}.")
+    return max(begin, OLDEST), end
+
+
+def _utc(name: str, moment: datetime) -> datetime:
+    if timezone.is_naive(moment):
+        raise BadInput(name, "give it with a time zone.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise BadInput(name, "in UTC it is outside of the years 1 to 9999.") from error

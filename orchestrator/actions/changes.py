@@ -9,12 +9,13 @@ from typing import Any
 from django.db import transaction
 
 from orchestrator.actions import effects, proposals, rules
-from orchestrator.actions.actor import Actor, require
+from orchestrator.actions.actor import Actor, audit, require
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import (
     BadInput,
     ChangeWaiting,
+    CountersignError,
     EffectRefused,
     NotAllowed,
     NotFound,
@@ -23,9 +24,11 @@ from orchestrator.core.errors import (
 from orchestrator.core.policy import changes
 from orchestrator.effects.base import EffectCall
 from orchestrator.failpoints import failpoint
-from orchestrator.models import Effect, Proposal, ReviewItem, Rule, RuleVersion
+from orchestrator.models import AuditEntry, Effect, Proposal, ReviewItem, Rule, RuleVersion
 
 NOTE_LENGTH_MAX = 5_000
+# In the audit log, with the effect: what tells a second call that the first one changed the rule.
+MADE = "rule.change_made"
 Stage = RuleVersion.Stage
 
 
@@ -122,43 +125,60 @@ def _evidence(version: RuleVersion, action: str) -> str:
 
 
 class Changes:
-    """The executor. Its target is this very database, and calling it twice changes it once."""
+    """The executor. Its target is this very database, and calling it twice changes it once.
+
+    That the version is as it was before says nothing: somebody may have gone back to it since.
+    """
 
     def call(self, call: EffectCall) -> dict[str, Any]:
         with transaction.atomic():
             effect = Effect.objects.select_related("decision__reviewer").get(pk=call.key)
             if effect.decision is None:
                 raise EffectRefused("nobody countersigned it")
-            version = self._hold(call.args)
-            actor = Actor(effect.decision.reviewer)
-            if call.action == changes.ACTIVATE:
-                rules.activate(actor, version)
-            elif call.action == changes.RETIRE:
-                rules.retire(actor, version)
-            else:
-                raise EffectRefused(f"{call.action} is no change that this version knows")
+            version = _hold(call.args)
+            if not _is_made(effect, call.target):
+                _check_unmoved(version, call.args["instead_of"])
+                self._make(Actor(effect.decision.reviewer), version, call)
             failpoint("change-made-in-transaction")
         failpoint("change-made-not-recorded")
         return {"target": call.target, "version": version.number, "change": call.action}
 
-    def _hold(self, args: dict[str, Any]) -> RuleVersion:
-        """The version that was countersigned, unless another one has become active since."""
-        rule = Rule.objects.select_for_update().filter(slug=args["rule"]).first()
-        if rule is None:
-            raise EffectRefused(f"there is no rule {args['rule']}")
+    def _make(self, actor: Actor, version: RuleVersion, call: EffectCall) -> None:
+        make = {changes.ACTIVATE: rules.activate, changes.RETIRE: rules.retire}.get(call.action)
+        if make is None:
+            raise EffectRefused(f"{call.action} is no change that this version knows")
         try:
-            version = rules.version_of(rule.slug, args["version"])
-        except NotFound as error:
+            make(actor, version)
+        except CountersignError as error:
+            # A refusal, and not a call of which nobody knows whether it did something.
             raise EffectRefused(str(error)) from error
-        if version.content_hash != args["content_hash"]:
-            raise EffectRefused("the version does not say what was countersigned")
-        active = RuleVersion.objects.active().filter(rule=rule).first()
-        number = active.number if active else None
-        if number not in {args["instead_of"], version.number}:
-            raise EffectRefused(
-                f"version {number} became active meanwhile; look at it and ask again"
-            )
-        return version
+        audit(actor, MADE, call.target, effect=call.key, version=version.number)
+
+
+def _hold(args: dict[str, Any]) -> RuleVersion:
+    """The version that was countersigned, and nobody else changes its rule meanwhile."""
+    rule = Rule.objects.select_for_update().filter(slug=args["rule"]).first()
+    if rule is None:
+        raise EffectRefused(f"there is no rule {args['rule']}")
+    try:
+        version = rules.version_of(rule.slug, args["version"])
+    except NotFound as error:
+        raise EffectRefused(str(error)) from error
+    if version.content_hash != args["content_hash"]:
+        raise EffectRefused("the version does not say what was countersigned")
+    return version
+
+
+def _is_made(effect: Effect, target: str) -> bool:
+    entries = AuditEntry.objects.filter(object_id=target, verb=MADE, detail__effect=effect.pk)
+    return entries.exists()
+
+
+def _check_unmoved(version: RuleVersion, instead_of: int | None) -> None:
+    active = RuleVersion.objects.active().filter(rule=version.rule_id).first()
+    number = active.number if active else None
+    if number not in {instead_of, version.number}:
+        raise EffectRefused(f"version {number} became active meanwhile; look at it and ask again")
 
 
 EXECUTORS = {effects.CHANGES: Changes()}

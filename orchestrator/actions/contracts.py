@@ -24,6 +24,7 @@ from orchestrator.core.errors import (
     ContractInvalid,
     NotFound,
 )
+from orchestrator.core.policy.changes import RESERVED, is_change
 from orchestrator.core.policy.contracts import (
     Incompatible,
     compare,
@@ -31,9 +32,11 @@ from orchestrator.core.policy.contracts import (
     misfits,
     problems_of,
 )
-from orchestrator.models import Contract, ContractVersion
+from orchestrator.core.policy.guardrails import names
+from orchestrator.models import Contract, ContractVersion, RuleVersion
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+EVERY_TIER = ("*",)
 TIMEOUT_S_MAX = 31_536_000
 BUDGET_BP_MAX = 10_000
 MASKED_MAX = 50
@@ -111,6 +114,7 @@ def record(
         if before is not None and before.content_hash == wording.content_hash:
             return Saved(before, is_new=False)
         _check_compatible(before, wording, kind)
+        _check_tier(before, wording, kind, name)
         version = ContractVersion.objects.create(
             contract=before.contract if before else _new_contract(kind, name),
             number=before.number + 1 if before else 1,
@@ -120,6 +124,7 @@ def record(
             **asdict(wording),
         )
         detail: dict[str, Json] = {"version": version.number, "note": note}
+        detail |= _weightier_changes(before, wording)
         audit(actor, "contract.saved", f"contract/{kind}/{name}", **detail)
         return Saved(version, is_new=True)
 
@@ -160,6 +165,8 @@ def _require_editor(actor: Actor) -> None:
 def _check_name(kind: str, name: str) -> None:
     if kind not in Contract.Kind.values:
         raise BadInput("kind", f"choose among {', '.join(Contract.Kind.values)}.")
+    if kind == Contract.Kind.ACTION and is_change(name):
+        raise BadInput("name", f"{RESERVED}* is Countersign itself, which has no contract.")
     if not NAME.fullmatch(name):
         raise BadInput(
             "name", "use 1 to 100 letters, digits and . _ : - only, with a letter or digit first."
@@ -235,6 +242,35 @@ def _check_compatible(before: ContractVersion | None, wording: Wording, kind: st
     if broken is not None:
         reason = _say(broken, before.number, kind)
         raise ContractIncompatible(reason, broken.why, broken.counterexample)
+
+
+def _check_tier(before: ContractVersion | None, wording: Wording, kind: str, action: str) -> None:
+    """Who sets the tier of an action takes it out of some rules, which takes a second admin."""
+    known = before.tier if before else ContractVersion.Tier.NORMAL.value
+    if kind != Contract.Kind.ACTION or wording.tier == known or not settings.RULES_FOUR_EYES:
+        return
+    touched = [
+        version.rule.slug
+        for version in RuleVersion.objects.active()
+        if (rule := version.as_rule).tiers != EVERY_TIER and names(rule.actions, action)
+    ]
+    if touched:
+        raise BadInput(
+            "tier",
+            f"{', '.join(sorted(touched))} decide by it, and it is {known}. Have a second admin "
+            "agree to a version of them that does not, or leave the tier as it is.",
+        )
+
+
+def _weightier_changes(before: ContractVersion | None, wording: Wording) -> dict[str, Json]:
+    """For the audit log: what is loosened here is loosened for every proposal."""
+    if before is None:
+        return {}
+    return {
+        name: {"before": getattr(before, name), "after": getattr(wording, name)}
+        for name in ("tier", "idempotency", "masked")
+        if getattr(before, name) != getattr(wording, name)
+    }
 
 
 def _say(broken: Incompatible, number: int, kind: str) -> str:

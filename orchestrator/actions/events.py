@@ -14,6 +14,7 @@ from orchestrator.core.cloud_events import Envelope
 from orchestrator.core.errors import CountersignError, NotFound, QueueFull
 from orchestrator.core.policy import routing as router
 from orchestrator.core.policy.contracts import misfits
+from orchestrator.core.policy.masking import mask_text, secrets_of
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Contract, ContractVersion, InboundEvent, RouteTable, Run
 
@@ -61,9 +62,12 @@ def take_in(
     actor: Actor, envelope: Envelope, *, replaces: InboundEvent | None = None
 ) -> InboundEvent:
     """In the caller's transaction. An event that somebody sends again is never too late."""
+    if replaces is not None:
+        # Whoever sent it stays a party to what follows: they cannot approve what comes of it.
+        actor = Actor(actor.user, replaces.token)
     fate = _decide(actor, envelope, may_be_late=replaces is not None)
     if fate.reason and replaces is None:
-        _check_room()
+        _check_room(actor)
     return InboundEvent.objects.create(
         source=envelope.source,
         source_id=envelope.id,
@@ -77,15 +81,15 @@ def take_in(
         routes=fate.table,
         route=fate.route,
         run=fate.run,
-        token=replaces.token if replaces else actor.token,
+        token=actor.token,
         replaces=replaces,
         occurred_at=envelope.occurred_at,
     )
 
 
-def _check_room() -> None:
-    """Whoever sends nonsense is told so and heard no more, before it fills the database."""
-    dead = InboundEvent.objects.filter(status=InboundEvent.Status.DEAD)
+def _check_room(actor: Actor) -> None:
+    """Whoever sends nonsense is told so and heard no more, before it fills the database. Others are."""
+    dead = InboundEvent.objects.filter(status=InboundEvent.Status.DEAD, token=actor.token)
     waiting = dead[: settings.DEAD_LETTERS_MAX].count()
     if waiting >= settings.DEAD_LETTERS_MAX:
         raise QueueFull("dead letters", waiting, retry_after_s=60)
@@ -111,7 +115,7 @@ def _decide(actor: Actor, envelope: Envelope, *, may_be_late: bool) -> _Fate:
     fate = replace(fate, table=table)
     found = router.route(routing.routes_of(table), envelope.attributes, envelope.data)
     if isinstance(found, router.Dead):
-        return replace(fate, reason=found.reason, detail=found.detail)
+        return replace(fate, reason=found.reason, detail=_masked(envelope, fate, found.detail))
     return _start(actor, envelope, replace(fate, route=found.route), found.workflow)
 
 
@@ -153,6 +157,12 @@ def _problem_of(
     return None
 
 
+def _masked(envelope: Envelope, fate: _Fate, detail: str) -> str:
+    """Without the values that the contract of the event hides."""
+    pointers = fate.contract.masked if fate.contract else ()
+    return mask_text(detail, secrets_of(envelope.data, pointers))
+
+
 def _lasting(seconds: float) -> str:
     for name, size in _UNITS:
         if seconds > size:
@@ -171,7 +181,8 @@ def _start(actor: Actor, envelope: Envelope, fate: _Fate, workflow: str) -> _Fat
         detail = f"{error.queue}: {error.pending:,} are waiting, as many as may"
         return replace(fate, reason=Reason.OVER_CAP, detail=detail)
     except CountersignError as error:
-        return replace(fate, reason=Reason.HANDLER, detail=f"{workflow}: {error}")
+        detail = _masked(envelope, fate, str(error))
+        return replace(fate, reason=Reason.HANDLER, detail=f"{workflow}: {detail}")
     return replace(fate, run=run)
 
 

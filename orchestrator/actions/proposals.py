@@ -1,6 +1,6 @@
 """Proposals: taken in, checked, evaluated and disposed of, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -214,7 +214,7 @@ class _Judged:
 def _take_in(
     actor: Actor, run: Run, suggestion: Suggestion, *, claimed: Claimed | None = None
 ) -> _Judged:
-    contract = contracts.check_arguments(suggestion.action, suggestion.args)
+    contract = _contract_of(suggestion)
     proposal = _store(actor, run, suggestion, contract)
     judgement = _judge(proposal, run.workflow_version)
     disposition = _store_judgement(proposal, judgement)
@@ -222,6 +222,13 @@ def _take_in(
     effect = effects.new_effect_id() if judgement.verdict == "accept" else None
     happened = (_received(proposal, claimed), _disposed(proposal, judgement, item, effect))
     return _Judged(actor, proposal, disposition, effect, happened)
+
+
+def _contract_of(suggestion: Suggestion) -> ContractVersion | None:
+    """None for a change of Countersign itself, as with rules: a contract must not keep people from it."""
+    if is_change(suggestion.action):
+        return None
+    return contracts.check_arguments(suggestion.action, suggestion.args)
 
 
 def _store(
@@ -261,11 +268,13 @@ def _judge(proposal: Proposal, version: WorkflowVersion) -> _Judgement:
     text = canonical({**masking.mask(inputs, masked), "now": now.isoformat()})
     snapshot = Snapshot.objects.create(proposal=proposal, inputs=text, digest=digest(text))
     policy = thresholds.policy_in_force()
+    # From here on nothing has the values: the reasons of a disposition are those of its checks.
+    checks = masking.mask_checks(checks, inputs, masked)
     if is_change(proposal.action):
         outcome = evaluation.Disposition("hold", "escalate", (CHANGE_REASON,), 1)
     else:
         outcome = evaluation.dispose(proposal.confidence, policy.bands, checks)
-    return _Judgement(snapshot, masking.mask_checks(checks, inputs, masked), policy, outcome)
+    return _Judgement(snapshot, checks, policy, outcome)
 
 
 def _rules_for(proposal: Proposal, version: WorkflowVersion) -> list[guardrails.Rule]:
@@ -291,10 +300,11 @@ def _past_of(
     rules: Sequence[guardrails.Rule],
     now: datetime,
 ) -> history.Past:
-    """What the rules declare to count. Others that count the same wait, so that no two slip under one limit."""
-    windows = {rule.past: history.read_windows(rule.history) for rule in rules if rule.history}
-    if not windows:
-        return history.Past()
+    """What the rules declare to count. Others that count the same wait, so that no two slip under one limit.
+
+    Shadows count first and by themselves: nobody waits for them, and one that takes too long costs
+    no rule in force its answer.
+    """
     ask = history.Ask(
         id=proposal.pk,
         at=now,
@@ -305,10 +315,20 @@ def _past_of(
         args=proposal.args,
         live=True,
     )
-    # What a shadow counts decides nothing, so nobody waits for it.
-    enforced = {rule.past for rule in rules if rule.enforced}
-    history_queries.lock_windows([ask], {past: windows[past] for past in windows.keys() & enforced})
-    return history_queries.values_for([ask], windows)[proposal.pk]
+    asking = [rule for rule in rules if rule.history]
+    watched = _windows_of(rule for rule in asking if not rule.enforced)
+    past = history.Past()
+    if watched:
+        past = history_queries.values_for([ask], watched)[proposal.pk]
+    enforced = _windows_of(rule for rule in asking if rule.enforced)
+    if enforced:
+        history_queries.lock_windows([ask], enforced)
+        past = past.with_more(history_queries.values_for([ask], enforced)[proposal.pk])
+    return past
+
+
+def _windows_of(rules: Iterable[guardrails.Rule]) -> dict[str, history.Windows]:
+    return {rule.past: history.read_windows(rule.history) for rule in rules}
 
 
 def _tier_of(proposal: Proposal) -> str:

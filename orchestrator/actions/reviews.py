@@ -27,6 +27,7 @@ from orchestrator.core.errors import (
     NotAllowed,
     NotFound,
 )
+from orchestrator.core.policy.changes import is_change
 from orchestrator.engine import quarantine
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
@@ -64,7 +65,7 @@ def decide(
         raise NotAllowed(actor.name, "decide review items", "Only a person can.")
     _check_input(verdict, reason, note, idempotency_key)
     item = _lock(item_id)
-    if item.kind == ReviewItem.Kind.RULE_CHANGE:
+    if _is_about_change(item):
         require(actor, "rules.edit", "decide about changes of rules")
     _check_verdict(item, verdict, note)
     repeated = Decision.objects.filter(reviewer=actor.user, idempotency_key=idempotency_key).first()
@@ -72,7 +73,7 @@ def decide(
         return _same(repeated, item, verdict)
     _check_open(item, version)
     _check_wanted(item, verdict)
-    _check_person(actor, item)
+    _check_person(actor, item, verdict)
     decision = Decision.objects.create(
         item=item,
         reviewer=actor.user,
@@ -256,9 +257,19 @@ def _already_decided(item: ReviewItem) -> AlreadyDecided:
     return AlreadyDecided(last.reviewer.get_username(), _PAST[last.verdict], at)
 
 
-def _check_person(actor: Actor, item: ReviewItem) -> None:
-    if item.kind == ReviewItem.Kind.RULE_CHANGE and not settings.RULES_FOUR_EYES:
-        return
+def _is_about_change(item: ReviewItem) -> bool:
+    """Whatever is asked about it: also what became of the effect, and of work that stopped."""
+    proposal = item.proposal or Proposal.objects.filter(run=item.run_id).first()
+    return proposal is not None and is_change(proposal.action)
+
+
+def _check_person(actor: Actor, item: ReviewItem, verdict: str) -> None:
+    if _is_about_change(item):
+        takes_back = verdict == Decision.Verdict.REJECT
+        if takes_back or not settings.RULES_FOUR_EYES:
+            # A no needs no second pair of eyes.
+            return
+        changes.check_author(actor, _change_of(item))
     token = item.proposal.token if item.proposal else item.run.token
     if token is not None and token.owner == actor.user:
         raise NotAllowed(
@@ -266,10 +277,12 @@ def _check_person(actor: Actor, item: ReviewItem) -> None:
         )
     if item.run.started_by is not None and item.run.started_by == actor.user:
         raise NotAllowed(actor.name, "decide this", "They started this run; somebody else must.")
-    if item.kind == ReviewItem.Kind.RULE_CHANGE:
-        changes.check_author(actor, _proposal(item))
     if item.decisions.filter(reviewer=actor.user).exists():
         raise NotAllowed(actor.name, "approve twice", "It needs another person's approval as well.")
+
+
+def _change_of(item: ReviewItem) -> Proposal:
+    return item.proposal or Proposal.objects.get(run=item.run_id)
 
 
 def _settle(item: ReviewItem, decision: Decision) -> None:

@@ -102,6 +102,7 @@ def start_shadow(actor: Actor, version: RuleVersion) -> None:
     if version.stage not in TRIED:
         raise StageWrong(str(version), version.stage, "shadow", "Backtest it first.")
     _leave_shadow(version.rule_id)
+    _check_room(Stage.SHADOW)
     _move(version, Stage.SHADOW, shadowed_at=Now())
     audit(actor, "rule.shadowed", f"rule/{version.rule.slug}", version=version.number)
 
@@ -126,10 +127,10 @@ def activate(actor: Actor, version: RuleVersion) -> None:
     version = _hold(version)
     if version.stage == Stage.ACTIVE:
         return
-    _check_room()
     RuleVersion.objects.filter(rule_id=version.rule_id, stage=Stage.ACTIVE).update(
         stage=Stage.RETIRED
     )
+    _check_room(Stage.ACTIVE)
     _move(version, Stage.ACTIVE, activated_at=Now())
     audit(actor, "rule.activated", f"rule/{version.rule.slug}", version=version.number)
 
@@ -264,9 +265,10 @@ def _hold(version: RuleVersion) -> RuleVersion:
     return RuleVersion.objects.select_related("rule").get(pk=version.pk)
 
 
-def _check_room() -> None:
-    if RuleVersion.objects.active().count() >= settings.RULES_ACTIVE_MAX:
-        raise BadInput("rule", "RULES_ACTIVE_MAX rules are active already; retire one first.")
+def _check_room(stage: Stage) -> None:
+    """Each version that is asked costs every proposal its time, whether it decides or watches."""
+    if RuleVersion.objects.filter(stage=stage).count() >= settings.RULES_ACTIVE_MAX:
+        raise BadInput("rule", f"RULES_ACTIVE_MAX rules are {stage} already; take one out first.")
 
 
 def _leave_shadow(rule_id: int) -> None:

@@ -12,7 +12,7 @@ from orchestrator.api.routing_schemas import RefusedOut, TakenBatchOut, TakenOut
 from orchestrator.api.schemas import ProblemOut
 from orchestrator.core.cloud_events import ENVELOPE, Envelope, read_envelope
 from orchestrator.core.codec import Json, JsonLimits, safe_json
-from orchestrator.core.errors import BadInput, NotCloudEvent
+from orchestrator.core.errors import BadInput, NotCloudEvent, QueueFull
 
 ONE = frozenset({"application/cloudevents+json", "application/json"})
 BATCH = "application/cloudevents-batch+json"
@@ -84,7 +84,10 @@ def _answer_batch(actor: Actor, raw: Json) -> HttpResponse:
         except BadInput as error:
             answers[place] = RefusedOut(refused=str(error))
     for place in sorted(envelopes, key=lambda place: _identity(envelopes[place])):
-        answers[place] = _render(receive(actor, envelopes[place]))
+        try:
+            answers[place] = _render(receive(actor, envelopes[place]))
+        except QueueFull as error:
+            answers[place] = RefusedOut(refused=str(error))
     return _json(TakenBatchOut(events=[answers[place] for place in range(len(raw))]), status=202)
 
 

@@ -108,7 +108,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self._events = _events(text)
         self._sheet = Sheet()
 
     def sheets(self) -> Iterator[Sheet]:
@@ -161,6 +161,21 @@ class _Reader:
             if isinstance(event, end):
                 return
             yield event
+
+
+def _events(text: str) -> Iterator[Any]:
+    place = Place(1, 1)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            place = _at(event.end_mark)
+            yield event
+    except ValueError:
+        # PyYAML hands some numbers to Python as they are, and does not say where they stand.
+        _refuse(
+            place,
+            "what follows here holds a number that is too large: "
+            "an escape beyond \\U0010FFFF, or a version after %YAML",
+        )
 
 
 def _explain(error: yaml.MarkedYAMLError) -> Fault:

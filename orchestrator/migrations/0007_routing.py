@@ -30,4 +30,8 @@ class Migration(migrations.Migration):
             model_name='inboundevent',
             index=models.Index(condition=models.Q(('status', 'dead')), fields=['type', 'reason', '-id'], name='dead_letter_by_both'),
         ),
+        migrations.AddIndex(
+            model_name='inboundevent',
+            index=models.Index(condition=models.Q(('status', 'dead')), fields=['token'], name='dead_letter_by_token'),
+        ),
     ]

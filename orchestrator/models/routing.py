@@ -90,6 +90,12 @@ class InboundEvent(models.Model):
                 name="inbound_event_counted",
                 condition=models.Q(replaces__isnull=True),
             ),
+            # actions.events: how many of one sender's wait.
+            models.Index(
+                fields=["token"],
+                name="dead_letter_by_token",
+                condition=models.Q(status="dead"),
+            ),
             # routing_queries.letters, for reasons and types that are rare as well.
             models.Index(
                 fields=["reason", "-id"],

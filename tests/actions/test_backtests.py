@@ -1,7 +1,8 @@
 """Asking for a backtest and cancelling it."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import timezone as zone
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from orchestrator.actions import backtests, rules
 from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, NotAllowed
 from orchestrator.engine import backtest as engine
+from orchestrator.engine.backtest_claims import claim
 from orchestrator.models import AuditEntry, Backtest, RuleVersion
 from tests.conftest import Cast
 
 NOW = timezone.now()
+WEST, EAST = zone(-timedelta(hours=12)), zone(timedelta(hours=12))
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def test_the_last_thirty_days_unless_told_otherwise(
     settings.BACKTEST_PROPOSALS_MAX = 500
     asked = backtests.request(Actor(cast.ada), version)
     assert asked.until - asked.since == timedelta(days=30)
-    assert abs(asked.until - timezone.now()) < timedelta(seconds=10)
+    assert timedelta(seconds=-10) < asked.until - timezone.now() <= timedelta(minutes=1)
     assert asked.proposals_max == 500
     assert (asked.status, asked.against, asked.requested_by) == ("waiting", None, cast.ada)
     assert asked.content_hash == version.content_hash
@@ -96,6 +99,12 @@ def test_only_admins_may(cast: Cast, version: RuleVersion, who: str) -> None:
         ({"since": NOW, "until": NOW}, "earlier than `until`"),
         ({"since": NOW, "until": NOW - timedelta(days=1)}, "earlier than `until`"),
         ({"since": datetime(2026, 1, 1)}, "with a time zone"),  # noqa: DTZ001
+        ({"until": datetime(2026, 1, 1)}, "with a time zone"),  # noqa: DTZ001
+        ({"until": datetime(9999, 12, 31, 20, tzinfo=WEST)}, "outside of the years 1 to 9999"),
+        ({"until": datetime(1, 1, 1, tzinfo=EAST)}, "outside of the years 1 to 9999"),
+        ({"since": datetime(1, 1, 1, tzinfo=EAST)}, "outside of the years 1 to 9999"),
+        ({"until": datetime(1, 1, 5, tzinfo=UTC)}, "after 1970"),
+        ({"until": NOW + timedelta(days=1)}, "lies in the future"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -104,6 +113,29 @@ def test_what_cannot_be_is_refused(
     with pytest.raises(BadInput, match=sentence):
         backtests.request(Actor(cast.ada), version, **options)
     assert not Backtest.objects.exists()
+
+
+def test_a_window_begins_no_earlier_than_anything_could_be_recorded(
+    cast: Cast, version: RuleVersion
+) -> None:
+    asked = backtests.request(Actor(cast.ada), version, since=datetime(1, 1, 2, tzinfo=UTC))
+    assert asked.since == backtests.OLDEST
+    assert [one.pk for one in claim()] == [asked.pk]
+
+
+def test_those_asked_for_within_a_minute_share_one_reading(
+    cast: Cast, version: RuleVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = rules.draft(
+        Actor(cast.ada), slug="other", title="Another", effect="hold", condition="1 < 2"
+    )
+    minute = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    times = [minute, minute + timedelta(seconds=59)]
+    for moment, one in zip(times, (version, other), strict=True):
+        monkeypatch.setattr(timezone, "now", lambda moment=moment: moment)
+        # What was proposed a moment ago is looked at.
+        assert backtests.request(Actor(cast.ada), one).until == minute + timedelta(minutes=1)
+    assert len(claim()) == 2
 
 
 def test_one_that_waits_is_cancelled_at_once(cast: Cast, version: RuleVersion) -> None:
@@ -118,7 +150,7 @@ def test_one_that_waits_is_cancelled_at_once(cast: Cast, version: RuleVersion) -
 
 def test_one_whose_worker_died_is_cancelled_at_once(cast: Cast, version: RuleVersion) -> None:
     asked = backtests.request(Actor(cast.ada), version)
-    engine.claim()
+    claim()
     Backtest.objects.update(lease_until=NOW - timedelta(days=1))
     assert backtests.cancel(Actor(cast.ada), asked).status == "cancelled"
 

@@ -218,7 +218,7 @@ def test_too_many_have_no_number(propose: Propose, settings: Settings) -> None:
 
 SLOW_DOWN = """
     CREATE FUNCTION slowly() RETURNS boolean LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_sleep(5); RETURN true; END';
+        'BEGIN PERFORM pg_sleep(20); RETURN true; END';
     ALTER TABLE orchestrator_proposal ENABLE ROW LEVEL SECURITY;
     CREATE POLICY slow ON orchestrator_proposal USING (slowly())
 """
@@ -233,7 +233,7 @@ def test_counting_that_takes_too_long_has_no_number(
     settings.HISTORY_TIMEOUT_MS = 50
     before = timezone.now()
     assert reason(asked, count={}, within="1h") == "history.w: counting took over 50 ms"
-    assert timezone.now() - before < timedelta(seconds=2)
+    assert timezone.now() - before < timedelta(seconds=10)
     with as_owner() as cursor:
         cursor.execute("ALTER TABLE orchestrator_proposal DISABLE ROW LEVEL SECURITY")
         # The transaction around it goes on, with the patience it had.

@@ -197,8 +197,84 @@ def test_neither_author_nor_asker_nor_reviewer_may_agree(
     for actor, match in ((bea, "started this run"), (ada, "wrote this version")):
         with pytest.raises(NotAllowed, match=match):
             decide(actor, change)
+    assert item_of(change).is_waiting
     with pytest.raises(NotAllowed, match="changes of rules"):
         decide(Actor(cast.rita), change)
+
+
+def test_who_asked_can_take_it_back(ada: Actor, bea: Actor) -> None:
+    version = backtested(rules.draft(ada, **WORDING))
+    for actor in (ada, bea):
+        change = changes.propose_activation(bea, version, "as agreed")
+        decide(actor, change, "reject", "duplicate_or_stale")
+        change.refresh_from_db()
+        assert change.status == "rejected"
+
+
+def test_a_full_house_still_changes_what_is_in_it(ada: Actor, settings: Settings) -> None:
+    settings.RULES_ACTIVE_MAX = 1
+    rules.activate(ada, rules.draft(ada, **WORDING))
+    rules.activate(ada, rules.draft(ada, **WORDING | {"effect": "block"}))
+    with pytest.raises(BadInput, match="RULES_ACTIVE_MAX"):
+        rules.activate(ada, rules.draft(ada, **WORDING | {"slug": "another"}))
+
+
+def test_a_change_that_cannot_be_made_is_refused_and_not_lost(
+    ada: Actor, bea: Actor, settings: Settings
+) -> None:
+    version = backtested(rules.draft(ada, **WORDING))
+    change = changes.propose_activation(ada, version, "as agreed")
+    rules.activate(ada, rules.draft(ada, **WORDING | {"slug": "another"}))
+    settings.RULES_ACTIVE_MAX = 1
+    decide(bea, change)
+    work_all()
+    change.refresh_from_db()
+    assert change.status == "failed"
+    assert "RULES_ACTIVE_MAX" in change.effect.error["reason"]
+
+
+def test_a_contract_cannot_take_an_action_out_of_the_rules_for_its_tier(
+    ada: Actor, settings: Settings
+) -> None:
+    rules.activate(ada, rules.draft(ada, **WORDING | {"applies_to": {"tiers": ["normal", "high"]}}))
+    words: dict[str, Any] = {
+        "kind": "action",
+        "name": "refund.create",
+        "schema": {"type": "object"},
+        "timeout_s": 60,
+    }
+    with pytest.raises(BadInput, match=r"refund-limit decide by it"):
+        contracts.save(ada, tier="low", **words)
+    contracts.save(ada, **words)
+    settings.RULES_FOUR_EYES = False
+    contracts.save(ada, tier="low", **words)
+    detail = AuditEntry.objects.filter(verb="contract.saved").latest("pk").detail
+    assert detail["tier"] == {"before": "normal", "after": "low"}
+
+
+def test_a_contract_cannot_stand_in_the_way_of_a_change(ada: Actor) -> None:
+    with pytest.raises(BadInput, match="has no contract"):
+        contracts.save(ada, kind="action", name="countersign.rule.activate", schema={}, timeout_s=1)
+
+
+def test_what_is_masked_is_in_no_reason_either(ada: Actor, propose: Propose) -> None:
+    contracts.save(
+        ada,
+        kind="action",
+        name="refund.create",
+        schema={
+            "type": "object",
+            "properties": {"card": {"type": "string"}, "amount_minor": {"type": "integer"}},
+        },
+        timeout_s=60,
+        masked=["/card"],
+    )
+    message = "card {proposal.args.card} is over"
+    rules.activate(ada, rules.draft(ada, **WORDING | {"message": message}))
+    proposal = propose(args={"amount_minor": 184_000, "card": "4111111111111111"})
+    item = proposal.review_items.get()
+    assert item.opened_because == ["refund-limit: card (masked) is over"]
+    assert proposal.dispositions.get().reasons == item.opened_because
 
 
 def test_a_single_admin_can_be_allowed_to(ada: Actor, settings: Settings) -> None:

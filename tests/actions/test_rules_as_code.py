@@ -19,6 +19,7 @@ from orchestrator.core import yaml_text
 from orchestrator.core.errors import NotAllowed
 from orchestrator.core.policy import rule_text
 from orchestrator.engine import backtest
+from orchestrator.engine.backtest_claims import claim
 from orchestrator.models import AuditEntry, Backtest, ReviewItem, Rule, RuleVersion
 from tests.conftest import SYSTEM, Cast
 from tests.core.test_yaml_text import TEXTS
@@ -399,6 +400,19 @@ def test_activation_goes_step_by_step_and_ends_with_another_admin(
     assert "unchanged, v1 (active)" in done
     assert "activation" not in done
     assert ReviewItem.objects.count() == Backtest.objects.count() == 1
+
+
+def test_backtests_that_files_ask_for_share_one_reading(cast: Cast, run: Run, put: Put) -> None:
+    path = put(f"{TARGETS}---\n{LIMIT}")
+    run("import", path, "--user", "ada", "--activate", "--note", "Asked for")
+    assert len(claim()) == 2
+
+
+def test_a_number_that_python_cannot_take_is_refused_with_its_place(cast: Cast, put: Put) -> None:
+    path = put('slug: a\ntitle: "\\UFFFFFFFF"\n')
+    (fault,) = refused(path)
+    assert ":2:6" in fault
+    assert "too large" in fault
 
 
 def test_activation_needs_a_name_and_the_role(cast: Cast, run: Run, put: Put) -> None:

@@ -41,7 +41,7 @@ def test_bands_at_their_borders(score: object, band: str) -> None:
         ([said("hold", "fail"), said("two_person", "fail")], "hold", 2),
         ([said("block", "fail"), said("hold", "fail")], "block", 0),
         ([said("flag", "error")], "hold", 1),
-        ([said("block", "error")], "hold", 1),
+        ([said("block", "error")], "hold", 2),
         ([said("two_person", "error")], "hold", 2),
         ([said("block", "fail"), said("hold", "error")], "block", 0),
         ([said("block", "fail", enforced=False)], "accept", 0),

@@ -121,6 +121,9 @@ def test_text_that_is_none_to_somebody_needs_quotes(trap: str) -> None:
         ('a: "\\0"', 1, 4, "NUL"),
         ("a: b\nc: \x01", 2, 4, "the character U+0001 cannot stand in a file"),
         (b"a: b\nc: \xff", 2, 4, "byte 8 is not UTF-8"),
+        ('a: b\nc: "\\UFFFFFFFF"', 2, 2, "an escape beyond \\U0010FFFF"),
+        ("%YAML 1." + "1" * 5_000 + "\n---\na: b", 1, 1, "a version after %YAML"),
+        ("a: b\n...\n%YAML " + "1" * 5_000 + ".1\n---\na: b", 2, 4, "a version after %YAML"),
     ],
 )
 def test_what_can_surprise_is_refused_at_its_place(

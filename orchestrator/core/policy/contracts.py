@@ -137,17 +137,28 @@ def misfits(schema: str, value: Json, masked: Sequence[str] = ()) -> list[Proble
     """Why the value does not fit. What is said about a masked place does not show what stands there."""
     return [
         Problem(problem.pointer, "does not fit; what stands there is masked")
-        if any(_is_under(problem.pointer, mask) for mask in masked)
+        if any(_shows_masked(problem.pointer, mask, value) for mask in masked)
         else problem
         for problem in check(schema, value)
     ]
 
 
-def _is_under(place: str, mask: str) -> bool:
+def _shows_masked(place: str, mask: str, value: Json) -> bool:
+    """At a masked place or below it; and above it, where a plain value stands in the place of the whole."""
     parts, wanted = place.split("/"), mask.split("/")
-    return len(parts) >= len(wanted) and all(
-        name in (EVERY, part) for part, name in zip(parts, wanted, strict=False)
-    )
+    if any(name not in (EVERY, part) for part, name in zip(parts, wanted, strict=False)):
+        return False
+    return len(parts) >= len(wanted) or not isinstance(_value_at(value, parts[1:]), dict | list)
+
+
+def _value_at(value: Json, parts: Sequence[str]) -> Json:
+    for part in parts:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list):
+            value = value[int(name)] if name.isdecimal() and int(name) < len(value) else None
+    return value
 
 
 # Masks -------------------------------------------------------------------------------------------

@@ -54,7 +54,8 @@ def dispose(score: Any, bands: Bands, checks: Sequence[Check]) -> Disposition:
         return Disposition("block", band, _reasons(failed["block"]), 0)
     holding = [*errors, *failed["hold"], *failed["two_person"]]
     if holding:
-        two = any(check.effect == "two_person" for check in holding)
+        # Whoever makes a blocking rule fail to work gets no further than if it had blocked.
+        two = any(check.effect in {"two_person", "block"} for check in holding)
         return Disposition("hold", band, _reasons(holding), 2 if two else 1)
     needed = 1 if band == "escalate" else 0
     return Disposition(band, band, (_band_reason(score, band, bands),), needed)

@@ -54,10 +54,10 @@ class Rule:
 
     def applies_to(self, *, action: str, agent: str, workflow: str, tier: str = "normal") -> bool:
         return (
-            _matches(self.actions, action)
-            and _matches(self.agents, agent)
-            and _matches(self.workflows, workflow)
-            and _matches(self.tiers, tier)
+            names(self.actions, action)
+            and names(self.agents, agent)
+            and names(self.workflows, workflow)
+            and names(self.tiers, tier)
         )
 
 
@@ -169,7 +169,8 @@ def _look_up(path: str, inputs: Mapping[str, Any]) -> Any:
     return value
 
 
-def _matches(patterns: Sequence[str], name: str) -> bool:
+def names(patterns: Sequence[str], name: str) -> bool:
+    """Whether one of the patterns stands for the name: itself, its family.*, or everything."""
     return any(
         pattern in {"*", name} or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
         for pattern in patterns

@@ -87,6 +87,10 @@ class Past:
     numbers: dict[str, dict[str, int | float]] = field(default_factory=dict)
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def with_more(self, other: "Past") -> "Past":
+        """The numbers of other rules as well."""
+        return Past(self.numbers | other.numbers, self.errors | other.errors)
+
     def reason(self, rule: str) -> str:
         """Why the numbers of a rule are not all there; empty when they are."""
         found = self.errors.get(rule, {})

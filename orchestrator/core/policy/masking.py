@@ -22,8 +22,8 @@ BEGINNING_MIN = 8
 SECRETS_MAX = 100
 
 # What the product fills in itself, or what rules and people are found by.
-_KEPT = {"proposal": {"action", "confidence", "tier"}}
-_WHOLE = {"agent", "run", "history", "now"}
+_KEPT = {"action", "confidence", "tier"}
+_WHOLE = {"agent", "run", "history", "now", "proposal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,18 @@ def mask(inputs: Mapping[str, Any], pointers: Sequence[str]) -> dict[str, Any]:
     args = proposal["args"]
     for pointer in pointers:
         args = _without(args, _segments(pointer))
-    hidden = {**inputs, "proposal": {**proposal, "args": args}}
-    return {
-        name: value if name in _WHOLE else _without_copies(value, secrets, _KEPT.get(name, ()))
-        for name, value in hidden.items()
+    seen = {
+        name: one
+        if name in _KEPT
+        else _members_without_copies(one, secrets)
+        if name == "args"
+        else _without_copies(one, secrets)
+        for name, one in {**proposal, "args": args}.items()
     }
+    context = {
+        name: _without_copies(one, secrets) for name, one in inputs.items() if name not in _WHOLE
+    }
+    return {**inputs, **context, "proposal": seen}
 
 
 def mask_checks(
@@ -146,8 +153,12 @@ def _without(value: Json, segments: Sequence[str]) -> Json:
 
 def _leaves(value: Json) -> Iterator[str]:
     """Texts as they are and as JSON writes them, numbers as JSON writes them."""
-    if isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _leaves(name)
+            yield from _leaves(member)
+    elif isinstance(value, list):
+        for member in value:
             yield from _leaves(member)
     elif isinstance(value, str) and value:
         yield value
@@ -159,13 +170,17 @@ def _leaves(value: Json) -> Iterator[str]:
 # Copies ------------------------------------------------------------------------------------------
 
 
-def _without_copies(value: Any, secrets: Secrets, kept: Iterable[str] = ()) -> Any:
-    """All of a value but the members that are kept."""
+def _members_without_copies(args: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """The names of arguments are the action's and not the agent's: a value chosen to look like one hides nothing."""
+    return {name: _without_copies(one, secrets) for name, one in args.items()}
+
+
+def _without_copies(value: Any, secrets: Secrets) -> Any:
     if isinstance(value, dict):
-        return {
-            _without_texts(key, secrets): one if key in kept else _without_copies(one, secrets)
-            for key, one in value.items()
-        }
+        named: dict[str, Any] = {}
+        for key, one in value.items():
+            named[_unused(_without_texts(key, secrets), named)] = _without_copies(one, secrets)
+        return named
     if isinstance(value, list):
         return [_without_copies(one, secrets) for one in value]
     if isinstance(value, str):
@@ -173,6 +188,14 @@ def _without_copies(value: Any, secrets: Secrets, kept: Iterable[str] = ()) -> A
     if _is_number(value) and (secrets.too_many or canonical(value) in secrets.texts):
         return MASKED
     return value
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    """Two names that hide the same text stay two."""
+    found, number = name, 2
+    while found in taken:
+        found, number = f"{name} {number}", number + 1
+    return found
 
 
 def _without_texts(text: str, secrets: Secrets) -> str:

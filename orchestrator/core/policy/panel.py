@@ -113,7 +113,9 @@ def hidden_names(inputs: Json, name: str = "") -> frozenset[str]:
     if isinstance(inputs, str):
         return frozenset([name]) if MASKED in inputs else frozenset()
     if isinstance(inputs, dict):
-        return frozenset().union(*(hidden_names(value, key) for key, value in inputs.items()))
+        # A name that was hidden: whatever is asked of the whole may be about it.
+        whole = frozenset([name]) if any(MASKED in key for key in inputs) else frozenset[str]()
+        return whole.union(*(hidden_names(value, key) for key, value in inputs.items()))
     if isinstance(inputs, list):
         return frozenset().union(*(hidden_names(value, name) for value in inputs))
     return frozenset()

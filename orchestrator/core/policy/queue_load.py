@@ -40,7 +40,8 @@ def people(elsewhere: str, effect: str, result: str) -> int:
 def _people_of(effect: str, result: str) -> int:
     if result not in {FAIL, ERROR}:
         return 0
-    if effect == "two_person":
+    if effect in {"two_person", BLOCKED}:
+        # A blocking rule gets here when it could not be evaluated.
         return 2
     # What cannot be evaluated is held, whatever the effect.
     return int(effect == "hold" or result == ERROR)
