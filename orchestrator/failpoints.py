@@ -56,6 +56,16 @@ NAMES = (
     "checkpoint-signed-not-stored",
     # The run that another run waits for is stored, and the waiting one was not told.
     "child-started-not-told",
+    # An event and its run are stored, and the transaction is still open.
+    "event-taken-in-transaction",
+    # A rule was changed, and the transaction is still open.
+    "change-made-in-transaction",
+    # A change of a rule is committed, and its receipt is not stored.
+    "change-made-not-recorded",
+    # A batch of a backtest is counted, and nothing of it is stored.
+    "batch-counted-not-stored",
+    # A batch of a backtest is stored, and the transaction is still open.
+    "batch-stored-in-transaction",
 )
 
 KILL, SLEEP, FAIL = "kill", "sleep", "fail"

@@ -33,6 +33,7 @@ from orchestrator.engine import hear, recorded, sql
 from orchestrator.engine.backtest_claims import claim, fail
 from orchestrator.engine.cases import Case, cut, read_cases
 from orchestrator.engine.recorded import Line
+from orchestrator.failpoints import failpoint
 from orchestrator.models import AuditEntry, Backtest, BacktestFlip, RuleVersion
 
 logger = logging.getLogger(__name__)
@@ -163,11 +164,14 @@ class Job:
                 return
             began = time.monotonic()
             looked = self._look(began + settings.COMMAND_LEASE_S / LEASE_SHARES)
+            failpoint("batch-counted-not-stored")
             self._store(looked)
             self._adapt(time.monotonic() - began)
 
     def fail(self, reason: str) -> None:
-        fail([trial.id for trial in self._held()], reason)
+        # In one transaction, so that nobody takes them over in between.
+        with transaction.atomic():
+            fail([trial.id for trial in self._held()], reason)
 
     def _rules(self) -> list[Rule]:
         """Each once, however many trials compare with it."""
@@ -221,6 +225,7 @@ class Job:
             for trial in held:
                 if statuses[trial.id] == Backtest.Status.DONE:
                     _mark_tested(trial)
+            failpoint("batch-stored-in-transaction")
         self.trials = [t for t in held if statuses[t.id] == Backtest.Status.RUNNING]
         for trial in self.trials:
             trial.found.clear()

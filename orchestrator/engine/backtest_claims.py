@@ -31,7 +31,7 @@ def claim() -> list[Backtest]:
             Backtest.objects.filter(pk=first.pk).update(counts=first.counts)
             return _take([first])
         at = f"{first.done:,} proposals"
-        fail([first.pk], f"Its worker ended {crashes} times without an answer, each time at {at}.")
+        fail([first.pk], f"It was broken off {crashes} times, each time at {at}.")
     return claim()
 
 

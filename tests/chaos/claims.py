@@ -1,7 +1,7 @@
 """What happened to each command, noted by a trigger that the harness brings along as the superuser.
 
 From it comes how long work lay idle after its worker was killed, and whether a token was ever
-given twice. The mutant `no-fence` is a second trigger, which takes new tokens away again.
+given twice.
 """
 
 from dataclasses import dataclass
@@ -26,15 +26,6 @@ CREATE TRIGGER chaos_note AFTER UPDATE ON orchestrator_command FOR EACH ROW
 CREATE TRIGGER chaos_note_taken AFTER INSERT ON orchestrator_command FOR EACH ROW
     WHEN (NEW.status = 'running') EXECUTE FUNCTION chaos_note();
 """
-UNFENCE = """
-CREATE FUNCTION chaos_unfence() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.token := 1;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER chaos_unfence BEFORE UPDATE ON orchestrator_command FOR EACH ROW
-    EXECUTE FUNCTION chaos_unfence();
-"""
 # Of each command that a process held when it died: how long until anybody took it up again.
 IDLE = """
     SELECT extract(epoch FROM next.at) - %(died)s
@@ -58,10 +49,8 @@ class Death:
     at: float
 
 
-def install(connection: psycopg.Connection, *, mutant: str) -> None:
+def install(connection: psycopg.Connection) -> None:
     connection.execute(NOTE)
-    if mutant == "no-fence":
-        connection.execute(UNFENCE)
 
 
 def recoveries_s(connection: psycopg.Connection, deaths: list[Death]) -> list[float]:

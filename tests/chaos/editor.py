@@ -1,12 +1,13 @@
 """An admin who never leaves the rules alone: writes a version, has it backtested, asks that it decide.
 
-Every third time she asks to go back to the version before. Where she is, she reads from the database
+Meanwhile she wavers, and asks to go back to an earlier one. Where she is, she reads from the database
 each time, so she may be killed wherever she is. What was confirmed to her is written down outside of it.
 The rules only flag: whichever version is in force, nothing waits for it.
 """
 
 import logging
 import os
+import random
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -29,10 +30,11 @@ PAUSE_S = 0.3
 # Eight batches of a rule that looks at the past.
 PROPOSALS_MAX = 400
 # What is younger may be in a transaction that is still open, and a backtest would not see it.
-SETTLED_S = 30
+SETTLED_S = 20
 # Both rules are tested on the same window when they are tested at about the same time.
 WINDOW_STEP_S = 10
-ROLLS_BACK_EVERY = 3
+# How often she goes back to an earlier version while she waits for a test.
+WAVERS = 0.15
 OVER = frozenset({"executed", "rejected", "failed", "expired"})
 
 Stage = RuleVersion.Stage
@@ -62,23 +64,22 @@ def go_on(me: Actor, slug: str) -> None:
     asked = Proposal.objects.filter(target=f"rule/{slug}").order_by("-pk").first()
     if asked is not None and is_due(asked):
         return
-    if newest.stage == Stage.ACTIVE:
-        leave_behind(me, newest)
+    if newest.stage == Stage.BACKTESTED and not was_asked(newest, asked):
+        note("proposal", changes.propose_activation(me, newest, "tested").pk)
     elif newest.stage == Stage.DRAFT:
         have_tested(me, newest)
-    elif newest.stage == Stage.BACKTESTED and not was_asked(newest, asked):
-        note("proposal", changes.propose_activation(me, newest, "tested").pk)
+        if random.random() < WAVERS:
+            go_back(me, newest)
     else:
         rules.draft(me, **wording(slug, newest.number + 1))
 
 
-def leave_behind(me: Actor, newest: RuleVersion) -> None:
-    before = newest.rule.versions.filter(number__lt=newest.number, activated_at__isnull=False)
-    earlier = before.select_related("rule").order_by("-number").first()
-    if earlier is not None and newest.number % ROLLS_BACK_EVERY == 0:
-        note("proposal", changes.roll_back(me, earlier, "the one before was better").pk)
-    else:
-        rules.draft(me, **wording(newest.rule.slug, newest.number + 1))
+def go_back(me: Actor, newest: RuleVersion) -> None:
+    """To one that decided before, while the newest is being tested."""
+    earlier = newest.rule.versions.filter(stage=Stage.RETIRED, activated_at__isnull=False)
+    found = list(earlier.select_related("rule").order_by("-number")[:2])
+    if found:
+        note("proposal", changes.roll_back(me, random.choice(found), "it was better").pk)
 
 
 def is_due(asked: Proposal) -> bool:
@@ -102,13 +103,22 @@ def have_tested(me: Actor, version: RuleVersion) -> None:
 
 
 def wording(slug: str, number: int) -> dict[str, Any]:
-    """Every other version flags nearly everything, the others next to nothing: many flips."""
-    words: dict[str, Any] = {"slug": slug, "title": f"Watch, way {number}", "effect": "flag"}
-    if slug == AMOUNT:
-        least = 1_000 if number % 2 else 1_000_000_000
-        return words | {"condition": f"proposal.args.amount_minor <= {least + number}"}
-    windows = {"earlier": {"count": {"same": ["target"]}, "within": "1h"}}
-    return words | {"condition": f"history.earlier < {number % 2}", "history": windows}
+    """Every other version flags nearly everything, the others next to nothing: many flips.
+
+    All look at the past, so that a backtest takes small batches.
+    """
+    amount, often = (1_000 if number % 2 else 1_000_000_000), (number + 1) % 2
+    conditions = {
+        AMOUNT: f"proposal.args.amount_minor <= {amount} && history.earlier < {number + 10}",
+        OFTEN: f"history.earlier <= {often} - 1",
+    }
+    return {
+        "slug": slug,
+        "title": f"Watch, way {number}",
+        "effect": "flag",
+        "condition": conditions[slug],
+        "history": {"earlier": {"count": {"same": ["target"]}, "within": "1h"}},
+    }
 
 
 def note(kind: str, key: str) -> None:

@@ -31,7 +31,7 @@ CONTRACT: dict[str, Any] = {
     },
 }
 UNWANTED = 777_777_777
-ROUTES: list[dict[str, str]] = [
+ROUTES: list[Any] = [
     {"name": "in-parts", "when": "has(data.items)", "workflow": "fan-out"},
     {"name": "refund", "when": f"data.amount_minor < {UNWANTED}", "workflow": "refund"},
 ]

@@ -27,5 +27,12 @@ class Evidence:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(query).fetchall()
 
+    def asks(self) -> Iterator[tuple[str, str]]:
+        """What was confirmed to the admin, by her own notes: a kind and an id."""
+        lines = self.asked.read_text().splitlines() if self.asked.exists() else []
+        for line in dict.fromkeys(lines):
+            kind, key = line.split()
+            yield kind, key
+
 
 type Check = Callable[[Evidence], Iterator[str]]

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos import checks, claims
+from tests.chaos import checks, claims, mutants
+from tests.chaos.backtest_checks import count_backtests
+from tests.chaos.change_checks import count_changes
 from tests.chaos.clients import Client, Load, Told
+from tests.chaos.event_checks import count_events
 from tests.chaos.evidence import Evidence
 from tests.chaos.gauge import Gauge
 from tests.chaos.nemesis import Nemesis
@@ -47,6 +50,9 @@ class Outcome:
     effects: dict[str, int] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     decisions: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    backtests: dict[str, int] = field(default_factory=dict)
+    changes: dict[str, int] = field(default_factory=dict)
     stall_s: float = 0.0
     restarts: int = 0
     found: dict[str, list[str]] = field(default_factory=dict)
@@ -60,7 +66,7 @@ class Harness:
         self.options = options
         self.say = say
         self.recorder = Recorder(options.seed, LEASE_S)
-        self.site = Site(folder, recorder=self.recorder.address, mutant=options.mutant)
+        self.site = Site(folder, recorder=self.recorder.address, mutants=options.mutants)
         self.gauge = Gauge(self.site)
         self.nemesis = Nemesis(self.site, options.seed)
         self.outcome = Outcome(options, folder=str(folder))
@@ -97,7 +103,8 @@ class Harness:
 
     def _cast(self) -> str:
         with self.site.connect() as connection:
-            claims.install(connection, mutant=self.options.mutant)
+            claims.install(connection)
+            mutants.install(connection, self.options.mutants)
         command = [sys.executable, *WITH_DJANGO, "tests.chaos.cast"]
         return subprocess.run(
             command,
@@ -111,7 +118,7 @@ class Harness:
     def _measure_calm(self) -> None:
         """The pace without faults, to compare with: the machine decides what is fast today."""
         self._loop(WARM_UP_S)
-        if self.options.mutant:
+        if self.options.mutants:
             return
         self.outcome.calm_per_s = self._pace(lambda: self._loop(CALIBRATION_S))
         self.say(f"without faults: {self.outcome.calm_per_s:.1f} workflows/s")
@@ -181,6 +188,9 @@ class Harness:
             )
             self.outcome.found = checks.check_all(evidence)
             self.outcome.ends = dict(evidence.rows(checks.ENDS))
+            self.outcome.events = count_events(evidence)
+            self.outcome.backtests = count_backtests(evidence)
+            self.outcome.changes = count_changes(evidence)
             self.outcome.recoveries_s = claims.recoveries_s(connection, self._deaths())
         self.outcome.found["processes"] = [
             *(f"{name} did not stop when asked to" for name in stubborn),

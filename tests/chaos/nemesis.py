@@ -157,8 +157,8 @@ def kill_isolated_job(nemesis: Nemesis) -> Struck:
 
 
 def kill_background(nemesis: Nemesis) -> Struck:
-    """Whoever counts a backtest: one process, which keeps its place in the database alone."""
-    return _kill(BACKGROUND, nemesis.site.crew.pid(BACKGROUND))
+    """One of the two who count backtests and keep their place in the database alone."""
+    return _kill(BACKGROUND, nemesis.choose_process(BACKGROUND))
 
 
 def stop_background(nemesis: Nemesis) -> Struck:

@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MUTANTS = ("key-per-attempt", "no-fence")
+from tests.chaos.mutants import FOUND_BY
+
 # Fewer workflows than this within the time, and the run proved too little to be green.
 WORKFLOWS_PER_S = 3
 
@@ -18,8 +19,8 @@ class Options:
     seconds: float
     # The load goes on until this many were accepted, however long that takes.
     workflows: int
-    # A fault that the harness puts into the product itself, to see that the checks would find one.
-    mutant: str = ""
+    # Faults that the harness puts into the product itself, to see that the checks would find them.
+    mutants: tuple[str, ...] = ()
 
     @property
     def faults(self) -> int:
@@ -33,15 +34,15 @@ class Options:
 
 def read_options(words: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--mutant", choices=MUTANTS, default="")
-    mutant = parser.parse_args(words).mutant
+    parser.add_argument("--mutant", action="append", choices=FOUND_BY, default=[])
+    mutants = tuple(parser.parse_args(words).mutant)
     seed = _number("SEED", secrets.randbelow(1_000_000))
     if record := _number("RECORD", 0):
-        return Options(seed=seed, seconds=0, workflows=record, mutant=mutant)
-    seconds = _number("SECONDS", 15 if mutant else 200)
-    wanted = 0 if mutant else int(seconds * WORKFLOWS_PER_S)
+        return Options(seed=seed, seconds=0, workflows=record, mutants=mutants)
+    seconds = _number("SECONDS", 15 if mutants else 200)
+    wanted = 0 if mutants else int(seconds * WORKFLOWS_PER_S)
     return Options(
-        seed=seed, seconds=seconds, workflows=_number("WORKFLOWS", wanted), mutant=mutant
+        seed=seed, seconds=seconds, workflows=_number("WORKFLOWS", wanted), mutants=mutants
     )
 
 

@@ -19,7 +19,7 @@ from orchestrator.effects.base import EffectCall
 
 PATIENCE_S = 8
 RECORDER = os.environ.get("CHAOS_RECORDER", "")
-MUTANT = os.environ.get("CHAOS_MUTANT", "")
+MUTANTS = os.environ.get("CHAOS_MUTANTS", "").split()
 _attempts = itertools.count()
 
 
@@ -50,7 +50,7 @@ class Target:
 
 
 def _key_of(call: EffectCall) -> str:
-    if MUTANT == "key-per-attempt":
+    if "key-per-attempt" in MUTANTS:
         return f"{call.key}/{os.getpid()}/{next(_attempts)}"
     return call.key
 

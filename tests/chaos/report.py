@@ -18,6 +18,10 @@ STALL_MAX_S = 15
 # From the death of a worker to the next hand on its command: the lease, and what may go wrong meanwhile.
 RECOVERY_P99_MAX_S = LEASE_S + 15
 SHOWN = 10
+TITLES = (
+    *("ends", "events", "backtests", "changes", "decisions", "effects", "answers"),
+    *("faults", "failpoints", "checks"),
+)
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "seed": outcome.options.seed,
         "git": _git(),
         "cores": os.cpu_count(),
-        "mutant": outcome.options.mutant,
+        "mutant": " ".join(outcome.options.mutants),
         "workflows": outcome.workflows,
         "seconds": round(outcome.faulty_s, 1),
         "throughput": {
@@ -37,6 +41,9 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "stall_s": round(outcome.stall_s, 1),
         "ends": outcome.ends,
         "decisions": outcome.decisions,
+        "events": outcome.events,
+        "backtests": outcome.backtests,
+        "changes": outcome.changes,
         "faults": outcome.faults,
         "failpoints": outcome.failpoints,
         "restarts": outcome.restarts,
@@ -65,7 +72,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         *("stall_s", "rest_after_s", "restarts"),
     ):
         yield _line(name, report[name])
-    for title in ("ends", "decisions", "effects", "answers", "faults", "failpoints", "checks"):
+    for title in TITLES:
         yield f"\n{title}"
         for name, value in report[title].items():
             yield _line(f"  {name}", value)
@@ -86,7 +93,7 @@ def _violations(outcome: Outcome) -> Iterator[str]:
         yield from (f"{name}: {sentence}" for sentence in found[:SHOWN])
         if len(found) > SHOWN:
             yield f"{name}: and {len(found) - SHOWN} more"
-    if not outcome.options.mutant:
+    if not outcome.options.mutants:
         yield from _shortfalls(outcome)
 
 

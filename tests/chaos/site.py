@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import psycopg
@@ -31,7 +31,7 @@ REVIEWERS = {"rita": "reviewer", "rolf": "admin", "remy": "admin"}
 EDITOR = "ada"
 EDITOR_PROGRAM = f"editor-{EDITOR}"
 # Queue, processes, threads.
-WORKERS = (("agents", 2, 8), ("effects", 2, 8), ("isolated", 1, 4), ("background", 1, 1))
+WORKERS = (("agents", 2, 8), ("effects", 2, 8), ("isolated", 1, 4), ("background", 2, 1))
 READY_WITHIN_S = 60
 WITH_DJANGO = ("-m", "tests.chaos.with_django")
 # A killed process loses nothing that the kernel holds, so no disk has to be waited for.
@@ -41,7 +41,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 class Site:
-    def __init__(self, folder: Path, *, recorder: str, mutant: str) -> None:
+    def __init__(self, folder: Path, *, recorder: str, mutants: Collection[str]) -> None:
         self.folder = folder
         # Two web servers, as behind a proxy: whoever finds one down asks the other.
         self.ports = (find_free_port(), find_free_port())
@@ -49,7 +49,7 @@ class Site:
         self.hits = folder / "failpoints.log"
         self.decisions = folder / "decisions.log"
         self.asked = folder / "asked.log"
-        self.environment = self._environment(recorder, mutant)
+        self.environment = self._environment(recorder, mutants)
         self.servers = EmbeddedServers(folder, postgres_settings=POSTGRES_SETTINGS)
         self.crew = Crew()
 
@@ -95,7 +95,7 @@ class Site:
             connect_timeout=5,
         )
 
-    def _environment(self, recorder: str, mutant: str) -> dict[str, str]:
+    def _environment(self, recorder: str, mutants: Collection[str]) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return {
             **passed_on,
@@ -120,7 +120,7 @@ class Site:
             "CHAOS_DECISIONS": str(self.decisions),
             "CHAOS_ASKED": str(self.asked),
             "CHAOS_RECORDER": recorder,
-            "CHAOS_MUTANT": mutant,
+            "CHAOS_MUTANTS": " ".join(mutants),
         }
 
     def _programs(self) -> Iterator[Program]:

@@ -14,6 +14,8 @@ HITS_MIN = 5
 HITS_DUE = 6.5
 # Of all arrivals at a place that lacks hits; where a place is rare, every arrival counts in the end.
 SHARE_FIRST, SHARE_MAX = 0.01, 1.0
+# Where many arrivals follow at once after a pause, it must not always be the first that is hit.
+SHARE_MAX_IN_BURSTS = {"batch-counted-not-stored": 0.2, "batch-stored-in-transaction": 0.2}
 RAISE, EASE = 1.5, 0.3
 # At places that have what they need, so that chance goes on everywhere.
 SHARE_LATER = 0.002
@@ -63,7 +65,8 @@ class Steering:
         """Harder while nothing happens, and more gently again after a hit."""
         push = self._pushes.get(name, SHARE_FIRST)
         push *= EASE if count > self._counts[name] else RAISE
-        self._pushes[name] = min(SHARE_MAX, max(SHARE_FIRST, push))
+        most = SHARE_MAX_IN_BURSTS.get(name, SHARE_MAX)
+        self._pushes[name] = min(most, max(SHARE_FIRST, push))
         return self._pushes[name]
 
     def _write(self, shares: dict[str, float]) -> None:

@@ -317,7 +317,7 @@ def test_a_backtest_that_kills_its_workers_ends(
     assert engine.claim() == []
     asked.refresh_from_db()
     assert asked.status == "failed"
-    assert asked.error.startswith("Its worker ended 2 times without an answer")
+    assert asked.error.startswith("It was broken off 2 times")
 
 
 def test_crashes_are_forgotten_once_it_goes_on(
