@@ -85,15 +85,25 @@ def report_on(found: Backtest) -> Report:
 
 
 def flips_of(
-    found: Backtest, *, before: str = "", after: str = "", at_most: int
+    found: Backtest, *, with_waiting: bool, before: str = "", after: str = "", at_most: int
 ) -> list[BacktestFlip]:
-    """Next to a place in the list, which goes by proposal: newest first, or oldest first after a place."""
+    """Next to a place in the list, which goes by proposal: newest first, or oldest first after a place.
+
+    Without those whose proposal waits for a person, for readers who may have to judge it.
+    """
     rows = BacktestFlip.objects.filter(backtest=found).select_related("proposal")
+    if not with_waiting:
+        rows = rows.exclude(proposal__status=Proposal.Status.IN_REVIEW)
     if after:
         return list(rows.filter(proposal__gt=after).order_by("proposal_id")[:at_most])
     if before:
         rows = rows.filter(proposal__lt=before)
     return list(rows.order_by("-proposal_id")[:at_most])
+
+
+def count_waiting_flips(found: Backtest) -> int:
+    waiting = Proposal.Status.IN_REVIEW
+    return BacktestFlip.objects.filter(backtest=found, proposal__status=waiting).count()
 
 
 def _backtests() -> QuerySet[Backtest]:

@@ -29,6 +29,8 @@ class RuleChange:
     comparison: Comparison | None
     lines: Lines
     report: Report | None
+    # Why the numbers of the backtest do not tell what this change would do; nothing when they do.
+    mismatch: str
     # What the parts of `rule_change.html` need besides.
     facts: dict[str, Any]
 
@@ -58,6 +60,7 @@ def rule_change_of(proposal: Proposal) -> RuleChange | None:
         comparison=comparison_of(rival, version) if rival else None,
         lines=lines_between(rival, version) if rival else [],
         report=report,
+        mismatch=_mismatch(report.backtest.against, other) if report else "",
         facts=wording(version) | (findings_facts(report) if report else {}),
     )
 
@@ -70,6 +73,17 @@ def _sentence(version: RuleVersion, other: RuleVersion | None, *, is_retirement:
     if version.activated_at:
         return f"Back to version {version.number}, which decided before, instead of {other.number}."
     return f"Version {version.number} takes the place of version {other.number}."
+
+
+def _mismatch(against: RuleVersion | None, other: RuleVersion | None) -> str:
+    if against == other:
+        return ""
+    then = f"with version {against.number}" if against else "with no version"
+    now = f"takes the place of version {other.number}" if other else "takes the place of none"
+    return (
+        f"The backtest compares {then}, as was in force then, and this change {now}. So its "
+        "differences are not those of this change; ask for a new backtest to see them."
+    )
 
 
 def lines_between(old: RuleVersion, new: RuleVersion) -> Lines:

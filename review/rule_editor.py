@@ -14,6 +14,7 @@ from orchestrator.core.policy.diagnostics import ConditionProblem
 from orchestrator.core.policy.guardrails import Rule
 from orchestrator.core.policy.history import read_windows
 from orchestrator.models import RuleVersion
+from review.reads import number_or_none
 from review.rule_fields import Catalogue, catalogue_for
 from review.rule_rows import RowDraft, RowsDraft, posted_rows, read_rows, show_rows
 from review.rule_windows import (
@@ -47,7 +48,8 @@ class Wording:
     @classmethod
     def sent(cls, sent: Sent) -> Self:
         windows = tuple(posted_windows(sent))
-        actions = names_in("".join(sent.get("actions", [""])[:1]))
+        # The database has no place for a NUL; the form says so when it is saved.
+        actions = names_in("".join(sent.get("actions", [""])[:1]).replace("\0", "\ufffd"))
         return cls(
             mode=TEXT if list(sent.get("mode", [])) == [TEXT] else ROWS,
             rows=posted_rows(sent),
@@ -116,7 +118,7 @@ class Wording:
     def pressed(self, button: str) -> Self:
         """The form after one of its buttons; those that change nothing here leave it as it is."""
         name, _, place = button.partition(" ")
-        at = int(place) if place.isdecimal() else 0
+        at = number_or_none(place) or 0
         acts: dict[str, Callable[[], Self]] = {
             "add_row": lambda: self._with_rows((*self.rows.rows, RowDraft())),
             "remove_row": lambda: self._with_rows(_without(self.rows.rows, at) or EMPTY.rows),

@@ -11,6 +11,8 @@ from orchestrator.core.policy.paths import joined
 from orchestrator.models import Proposal
 
 PROPOSALS_READ_MAX = 20
+# Each is a query.
+ACTIONS_READ_MAX = 20
 DEPTH_MAX = 3
 SEEN_MAX = 200
 EXAMPLE_SHOWN_MAX = 60
@@ -26,10 +28,14 @@ _TYPES: dict[type, str] = {
 
 
 class Catalogue(NamedTuple):
-    """`promised` are what conditions are checked by; `offered` has in addition what was only seen."""
+    """`promised` are what conditions are checked by; `offered` has in addition what was only seen.
+
+    Arguments are checked when it is whole: every action of the scope has a contract.
+    """
 
     promised: list[Field]
     offered: list[Field]
+    is_whole: bool = False
 
     @property
     def texts(self) -> frozenset[str]:
@@ -43,12 +49,14 @@ def catalogue_for(actions: Sequence[str], windows: Sequence[str]) -> Catalogue:
     offered = fields_for(scope.schemas, windows)
     known = {field.path for field in offered}
     seen = [field for field in _seen(actions) if field.path not in known]
-    return Catalogue(promised, [*offered, *seen])
+    return Catalogue(promised, [*offered, *seen], scope.is_whole)
 
 
 def _seen(actions: Sequence[str]) -> list[Field]:
     found: dict[str, Field] = {}
-    for proposal in rule_queries.recorded_proposals(actions, at_most=PROPOSALS_READ_MAX):
+    for proposal in rule_queries.recorded_proposals(
+        actions[:ACTIONS_READ_MAX], at_most=PROPOSALS_READ_MAX
+    ):
         for field in _read(proposal):
             found.setdefault(field.path, field)
     return list(found.values())[:SEEN_MAX]

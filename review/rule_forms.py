@@ -80,8 +80,8 @@ class RuleForm(forms.Form):
 
     def __init__(self, *args: Any, is_new: bool, **options: Any) -> None:
         super().__init__(*args, **options)
-        if not is_new:
-            del self.fields["slug"]
+        # A new rule follows no version, whatever is sent.
+        del self.fields["base" if is_new else "slug"]
 
     @property
     def scope(self) -> dict[str, list[str]]:

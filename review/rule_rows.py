@@ -24,7 +24,11 @@ from orchestrator.core.policy.builder import (
 
 ROWS_SENT_MAX = 200
 TOO_MANY = f"A rule has at most {ROWS_MAX} rows. Write it as text."
-_PIECES = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)')
+# Longer ones are for the text.
+TYPED_MAX = 2_000
+TOO_LONG = f"A field or value has at most {TYPED_MAX:,} characters here. Write the rule as text."
+# Each piece is taken whole, with the blanks around it: to try where they begin takes quadratic time.
+_PIECES = re.compile(r'\s*+("(?:[^"\\]|\\.)*+"(?=\s*+(?:,|\Z))|[^,]*+)\s*+(?:,|\Z)', re.DOTALL)
 
 
 class RowDraft(NamedTuple):
@@ -53,15 +57,26 @@ class RowsDraft:
 def read_rows(draft: RowsDraft, texts: Iterable[str]) -> Rows | RowsDraft:
     """The rows, or the draft again with what is wrong in it. `texts` are the fields that hold text."""
     known = frozenset(texts)
-    rows = [read_row(row, is_text=row.field.strip() in known) for row in draft.rows]
-    problems = [
-        problem_of(row) or _problem_of_typed(one) for row, one in zip(rows, draft.rows, strict=True)
-    ]
+    judged = [_judge(row, is_text=row.field.strip() in known) for row in draft.rows]
+    problems = [problem for _, problem in judged]
     problems[ROWS_MAX:] = [TOO_MANY] * len(problems[ROWS_MAX:])
-    if any(problems) or not rows:
+    if any(problems) or not judged:
         told = [row._replace(problem=text) for row, text in zip(draft.rows, problems, strict=True)]
         return RowsDraft(tuple(told), draft.join)
-    return Rows(tuple(rows), draft.join if draft.join == "any" and len(rows) > 1 else "all")
+    rows = tuple(row for row, _ in judged)
+    return Rows(rows, draft.join if draft.join == "any" and len(rows) > 1 else "all")
+
+
+def _judge(draft: RowDraft, *, is_text: bool) -> tuple[Row, str]:
+    """The row, and what is wrong with it."""
+    if _is_too_long(draft):
+        return Row("", draft.operator), TOO_LONG
+    row = read_row(draft, is_text=is_text)
+    return row, problem_of(row) or _problem_of_typed(draft)
+
+
+def _is_too_long(draft: RowDraft) -> bool:
+    return max(len(draft.field), len(draft.value)) > TYPED_MAX
 
 
 def _problem_of_typed(draft: RowDraft) -> str:
@@ -75,6 +90,8 @@ def show_rows(rows: Rows, texts: Iterable[str]) -> RowsDraft | NotSimple:
     known = frozenset(texts)
     drafts = [show_row(row, is_text=row.field in known) for row in rows.rows]
     for row, draft in zip(rows.rows, drafts, strict=True):
+        if _is_too_long(draft):
+            return NotSimple(f"a field or value has more than {TYPED_MAX:,} characters")
         if read_row(draft, is_text=row.field in known) != row:
             return NotSimple(f"{row.field} holds text and is compared with something else")
     return RowsDraft(tuple(drafts), rows.join)
@@ -111,7 +128,7 @@ def read_scalar(typed: str, *, is_text: bool) -> Scalar:
         return typed
     try:
         found = json.loads(typed, parse_constant=_refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         return typed
     return typed if isinstance(found, dict | list) else found
 
@@ -126,7 +143,7 @@ def show_scalar(value: Scalar, *, is_text: bool, in_list: bool = False) -> str:
 
 def read_list(typed: str, *, is_text: bool) -> tuple[Scalar, ...]:
     """Parts between commas; a comma inside quotation marks is part of the text."""
-    pieces = [match[1] for match in _PIECES.finditer(typed)]
+    pieces = [match[1].strip() for match in _PIECES.finditer(typed)]
     return tuple(read_scalar(piece, is_text=is_text) for piece in pieces if piece)
 
 

@@ -42,18 +42,32 @@ function markLine({ line, column, reason, suggestion, severity }) {
   return row;
 }
 
-function fineLine() {
+const KNOWN = "It compiles, and its fields are known.";
+const UNKNOWN =
+  "It compiles. Its arguments were not checked: not every action of its scope has a contract.";
+const UNANSWERED =
+  "It could not be checked: no answer came. What you wrote is kept; change it to check again, or save it.";
+
+function plainLine(said, tone, sign) {
   const row = document.createElement("p");
-  row.dataset.tone = "ok";
+  row.dataset.tone = tone;
   const text = document.createElement("span");
-  text.textContent = "It compiles, and its fields are known.";
-  row.append(icon("circle-check"), text);
+  text.textContent = said;
+  row.append(icon(sign), text);
   return row;
 }
 
+const fineLine = (isWhole) => plainLine(isWhole ? KNOWN : UNKNOWN, isWhole ? "ok" : "", "circle-check");
+
+function showMarks({ text, marks, is_whole: isWhole }) {
+  showLines(marks.length ? marks.map(markLine) : text ? [fineLine(isWhole)] : []);
+}
+
+// What was said before is about another text.
+const showUnanswered = () => showLines([plainLine(UNANSWERED, "warn", "triangle-alert")]);
+
 // Said again only when it changed, or a screen reader would repeat it at every pause.
-function showMarks({ text, marks }) {
-  const lines = marks.length ? marks.map(markLine) : text ? [fineLine()] : [];
+function showLines(lines) {
   const box = document.getElementById("marks");
   const fresh = lines.map((line) => line.textContent).join("\n");
   const shown = [...box.children].map((line) => line.textContent.trim()).join("\n");
@@ -76,7 +90,8 @@ async function checkRows() {
   if (!preview || isBlank) return;
   const number = ++asked;
   const found = await check().catch(() => null);
-  if (!found || number !== asked || !preview.isConnected) return;
+  if (number !== asked || !preview.isConnected) return;
+  if (!found) return showUnanswered();
   if (found.text) preview.textContent = found.text;
   preview.classList.toggle("unfinished", !found.text);
   showMarks(found);
@@ -280,8 +295,10 @@ function extensionsFor(cm, area) {
 const isRecheck = ({ transactions }) => transactions.some((one) => one.isUserEvent(RECHECK));
 
 async function lint(view) {
+  const number = ++asked;
   const found = await check().catch(() => null);
-  if (!found) return [];
+  if (number !== asked || !view.dom.isConnected) return [];
+  if (!found) return showUnanswered(), [];
   showMarks(found);
   const end = view.state.doc.length;
   return found.marks.map((mark) => ({

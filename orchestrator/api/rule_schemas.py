@@ -144,8 +144,10 @@ class ProposedOut(Schema):
 class BacktestIn(Strict):
     """Which recorded proposals to look at; what is left out is the last 30 days."""
 
-    since: AwareDatetime | None = Field(None, strict=False)
-    until: AwareDatetime | None = Field(None, strict=False)
+    since: AwareDatetime | None = Field(None, strict=False, description="earlier than `until`")
+    until: AwareDatetime | None = Field(
+        None, strict=False, description="not in the future; by default the end of this minute"
+    )
     proposals_max: int | None = Field(None, ge=1, description="the newest of them")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.db import transaction
 
@@ -72,7 +73,9 @@ def take(
             for one in _draft(actor, rule, known.get(rule.document.slug), note, faults)
         ]
         if activate and not faults and not dry_run:
-            taken = [replace(one, step=_go_on(actor, one.version, note)) for one in taken]
+            # One end for all: backtests of the same window read each proposal once.
+            until = backtests.next_minute()
+            taken = [replace(one, step=_go_on(actor, one.version, note, until)) for one in taken]
         if faults or dry_run:
             transaction.set_rollback(True)
     return taken, faults
@@ -112,14 +115,14 @@ def _draft(
         yield Taken(document, before, version, is_changed=True, is_drafted=is_drafted)
 
 
-def _go_on(actor: Actor, version: RuleVersion, note: str) -> str:
+def _go_on(actor: Actor, version: RuleVersion, note: str, until: datetime) -> str:
     """The next step of a version on its way into force, which ends with another admin's approval."""
     if version.stage == RuleVersion.Stage.ACTIVE:
         return ""
     is_tried = version.stage in rules.TRIED and rules.newest_backtest(version)
     # What was in force before was tried by that.
     if version.activated_at is None and not is_tried:
-        backtest = backtests.request(actor, version)
+        backtest = backtests.request(actor, version, until=until)
         return f"it needs a backtest first, which is asked for ({backtest.pk})"
     try:
         proposal = changes.propose_activation(actor, version, note)

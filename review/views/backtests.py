@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator import backtest_queries
@@ -27,6 +26,7 @@ from review.rule_page import version_facts
 from review.rule_trial import Trial
 from review.views.rules import version_or_404
 
+NO_FLIPS = Page[BacktestFlip](())
 PROGRESS_STEPS = 1_000
 CANCELLED = "Cancelled. What was counted until then is kept."
 
@@ -40,7 +40,7 @@ def start(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         facts = version_facts(request, version, Trial(), backtest_form=form)
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         return render(request, "review/rule_version.html", facts, status=status)
-    until = timezone.now()
+    until = backtests.next_minute()
     try:
         found = backtests.request(
             Actor(cast(User, request.user)),
@@ -85,20 +85,25 @@ def cancel(request: HttpRequest, slug: str, number: int, pk: str) -> HttpRespons
 
 def _facts(request: HttpRequest, found: Backtest) -> dict[str, Any]:
     report = backtest_queries.report_on(found)
+    # What an untried version says of open proposals is not for those who have yet to judge them.
+    sees_waiting = may(request.user, "audit.view")
     return findings_facts(report) | {
         "version": found.version,
         "progress": round(report.share_done * PROGRESS_STEPS),
         "may_edit": may(request.user, "rules.edit"),
         "tag": tag_of(found.status, found.done, found.total, found.cancel_asked),
-        "flips": _flips(request, found) if found.has_ended else Page[BacktestFlip](()),
+        "flips": _flips(request, found, sees_waiting) if found.has_ended else NO_FLIPS,
+        "held_back": 0 if sees_waiting else backtest_queries.count_waiting_flips(found),
         "announce": f"Backtest {found.get_status_display().lower()}." if found.has_ended else "",
     }
 
 
-def _flips(request: HttpRequest, found: Backtest) -> Page[BacktestFlip]:
+def _flips(request: HttpRequest, found: Backtest, sees_waiting: bool) -> Page[BacktestFlip]:
     size = settings.PAGE_SIZE
     before, after = (id_or_nothing(request.GET.get(name, "")) for name in ("before", "after"))
-    rows = backtest_queries.flips_of(found, before=before, after=after, at_most=size + 1)
+    rows = backtest_queries.flips_of(
+        found, with_waiting=sees_waiting, before=before, after=after, at_most=size + 1
+    )
     shown, has_more = rows[:size], len(rows) > size
     if after:
         shown = shown[::-1]

@@ -20,6 +20,7 @@ from review.access import requires
 from review.htmx import is_partial
 from review.reads import number_or_none
 from review.rule_editor import Wording, rule_of
+from review.rule_fields import ACTIONS_READ_MAX
 from review.rule_forms import RuleForm, initial_of
 from review.rule_page import comparison_of, recent_of
 from review.rule_problems import marks_of
@@ -50,7 +51,7 @@ TAKEN = frozenset({"new", "check"})
 def new_rule(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _answer(request, "", None)
-    form = RuleForm(initial={"effect": "hold", "base": 0}, is_new=True)
+    form = RuleForm(initial={"effect": "hold"}, is_new=True)
     return _show(request, form, Wording.blank())
 
 
@@ -76,6 +77,7 @@ def check_rule(request: HttpRequest) -> JsonResponse:
     facts: dict[str, Any] = {
         "text": wording.condition,
         "marks": marks_of(found, wording.condition),
+        "is_whole": wording.catalogue.is_whole,
         "rows": [row.problem for row in wording.checked().rows.rows] if not wording.is_text else [],
     }
     is_wrong = any(one.severity == "error" for one in found) or any(facts["rows"])
@@ -140,10 +142,15 @@ def _save(
             history=wording.history,
             owner=given["owner"],
             note=given["note"],
-            base=given["base"],
+            base=given["base"] if version else 0,
         )
     except Conflict as error:
-        return _clash(request, form, wording, slug, error)
+        if version:
+            return _clash(request, form, wording, slug, error)
+        # Somebody took the name since it was looked for.
+        form.add_error("slug", _taken(slug))
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return _show(request, form, wording, status=status)
     except CountersignError as error:
         form.add_error(None, str(error))
         status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -154,8 +161,12 @@ def _save(
 
 def _check(form: RuleForm, wording: Wording) -> None:
     """What the form itself cannot know."""
-    if form.is_valid() and form.cleaned_data.get("slug") in TAKEN:
+    form.is_valid()
+    slug = form.cleaned_data.get("slug", "")
+    if slug in TAKEN:
         form.add_error("slug", "That is an address of this house; choose another name.")
+    elif slug and rule_queries.exists(slug):
+        form.add_error("slug", _taken(slug))
     if wording.condition:
         for problem in wording.problems():
             if problem.severity == "error":
@@ -165,6 +176,10 @@ def _check(form: RuleForm, wording: Wording) -> None:
         form.add_error("condition", "Say what has to be true.")
     for problem_text in wording.window_problems():
         form.add_error(None, f"History {problem_text}.")
+
+
+def _taken(slug: str) -> str:
+    return f"“{slug}” is taken; open that rule to write a new version of it."
 
 
 def _clash(
@@ -203,7 +218,7 @@ def _show(
         "measures": MEASURES,
         "statuses": STATUS_LABELS,
         "fields": wording.catalogue.offered,
-        "recent": recent_of(wording.actions),
+        "recent": recent_of(wording.actions[:ACTIONS_READ_MAX]),
         "trial": Trial(),
         "version": None,
     } | more

@@ -264,6 +264,7 @@ def test_what_was_masked_is_not_guessed_at(
     assert "4111" not in said.text
     assert said.json()["result"] == "unseen"
     assert said.json()["message"] == "card was masked before it was stored"
+    assert said.json()["explain"] == []
     other = call("POST", f"{path}/2/test", {"proposal": proposal}, bearer=admin)
     assert other.json()["result"] == "pass"
 
@@ -316,6 +317,10 @@ def test_a_backtest_looks_at_the_time_it_is_told(draft: Draft, call: Call, admin
     for wrong in (
         {"since": "2026-01-01T00:00:00"},
         {"since": window["until"], "until": window["since"]},
+        {"until": "9999-12-31T20:00:00-12:00"},
+        {"since": "0001-01-01T00:00:00+12:00"},
+        {"until": "0001-01-05T00:00:00Z"},
+        {"until": (until + timedelta(days=1)).isoformat()},
         {"proposals_max": 0},
         {"days": 3},
     ):

@@ -10,6 +10,9 @@ from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
 from tests.browser.rules import INVOICE, WRITING, put_in_force, write_rule
 
+# What Chromium says of a request that was cut off.
+UNANSWERED = ("ERR_FAILED",)
+
 pytestmark = pytest.mark.browser
 
 
@@ -90,7 +93,7 @@ def test_a_rule_from_its_first_row_to_its_first_decision(
     ask.get_by_label("Why").fill("Tried for a day.")
     ask.get_by_role("button", name="Ask for activation").click()
     page.get_by_role("link", name="look at it").click()
-    expect(page.locator("#decide")).to_contain_text("somebody else must decide")
+    expect(page.locator("#decide")).to_contain_text("another admin must agree")
     other = open_page(page.url, user="admin2")
     expect(other.locator("main")).to_contain_text("Tried for a day.")
     expect(other.locator("main")).to_contain_text("What it found")
@@ -184,3 +187,29 @@ def test_letters_in_the_editor_are_no_keys_of_the_page(
     expect(page.locator("#marks")).to_contain_text("line 1, column")
     page.keyboard.press("Tab")
     expect(page.locator(".cm-content")).not_to_be_focused()
+
+
+@pytest.mark.parametrize("condition", ["context.score < 5", "size(proposal.args.note) < 5"])
+def test_a_check_that_got_no_answer_is_said(
+    product: DemoProduct, open_page: Open, condition: str
+) -> None:
+    slug = write_rule(product, condition=condition)
+    page = open_page(f"/rules/{slug}/edit/", user="admin", expected=UNANSWERED)
+    expect(page.locator("#marks")).to_contain_text("It compiles. Its arguments were not checked")
+    page.route("**/rules/check/", lambda route: route.abort())
+    change(page)
+    expect(page.locator("#marks")).to_contain_text("It could not be checked")
+    expect(page.locator("#marks")).not_to_contain_text("It compiles")
+    page.unroute("**/rules/check/")
+    change(page)
+    expect(page.locator("#marks")).to_contain_text("It compiles. Its arguments were not checked")
+
+
+def change(page: Page) -> None:
+    """One more digit at the end of the condition."""
+    if page.get_by_label("Value").count():
+        page.get_by_label("Value").press_sequentially("1")
+        return
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("1")

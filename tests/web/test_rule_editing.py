@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from orchestrator.actions import contracts
+from orchestrator.actions.actor import Actor
 from orchestrator.models import Proposal, RuleVersion
 from tests.conftest import Cast
 from tests.web.conftest import HTMX
@@ -72,7 +75,6 @@ def test_saying_the_same_again_makes_no_version(ada: Client, cast: Cast) -> None
         ({"row_field": [], "row_operator": [], "row_value": []}, "Say what has to be true."),
         ({"actions": "refund*"}, "a star stands alone"),
         ({"title": "a\0b"}, "Null characters are not allowed."),
-        ({"base": "many"}, "Enter a whole number."),
     ],
 )
 def test_what_is_wrong_is_said_and_everything_kept(
@@ -128,11 +130,42 @@ def test_who_saved_meanwhile_is_told_and_saving_again_is_allowed(ada: Client, ca
     assert (saved().number, saved().condition) == (3, "proposal.args.amount_minor <= 60000")
 
 
-def test_a_new_rule_of_a_taken_name_clashes(ada: Client, cast: Cast) -> None:
+@pytest.mark.parametrize("base", ["0", "1", "7", "many", ""])
+@pytest.mark.parametrize("value", ["50000", "60000"])
+def test_a_new_rule_of_a_taken_name_is_refused_and_kept(
+    ada: Client, cast: Cast, base: str, value: str
+) -> None:
     write(cast.ada)
-    response = ada.post(NEW, form())
-    assert response.status_code == 409
+    response = ada.post(NEW, form(base=base, row_value=[value], owner="me", note="Mine."))
+    assert response.status_code == 422
+    (problem,) = response.context["form"].errors["slug"]
+    assert problem == "“refund-limit” is taken; open that rule to write a new version of it."
+    assert list(response.context["form"].errors) == ["slug"]
+    for kept in (f'value="{value}"', "Mine.", "<h1>New rule</h1>"):
+        assert kept in response.text
+    assert (saved().number, saved().rule.owner) == (1, "")
+    assert ada.post(NEW, form(slug="refund-limit-2", base=base)).status_code == 302
+
+
+def test_a_name_that_is_taken_while_it_is_saved_is_refused(
+    ada: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(cast.ada)
+    monkeypatch.setattr("orchestrator.rule_queries.exists", lambda slug: False)
+    response = ada.post(NEW, form(row_value=["60000"]))
+    assert response.status_code == 422
+    assert "is taken" in str(response.context["form"].errors["slug"])
     assert saved().number == 1
+
+
+@pytest.mark.parametrize("base", ["7", "9" * 30])
+def test_a_version_begun_with_one_that_never_was_is_a_clash(
+    ada: Client, cast: Cast, base: str
+) -> None:
+    write(cast.ada)
+    response = ada.post(EDIT, form(base=base, row_value=["60000"]))
+    assert response.status_code == 409
+    assert 'value="60000"' in response.text
 
 
 def test_an_older_version_can_be_begun_with(ada: Client, cast: Cast) -> None:
@@ -185,7 +218,8 @@ def test_rows_are_added_and_removed_without_scripts(ada: Client) -> None:
     page = press(ada, form(row_field=["a.b", "c.d"], row_operator=["is", "is"], row_value=["1", "2"]), "remove_row 0")  # fmt: skip
     assert 'value="c.d"' in page
     assert 'value="a.b"' not in page
-    for button in ("remove_row 99", "remove_row x", "nonsense", "remove_row -1"):
+    digits = "9" * 5_000
+    for button in ("remove_row 99", "remove_row x", "nonsense", "remove_row -1", f"remove_row {digits}", f"remove_window {digits}"):  # fmt: skip
         press(ada, form(), button)
 
 
@@ -325,6 +359,68 @@ def test_a_flood_of_rows_is_refused(ada: Client) -> None:
     sent = form(row_field=["a.b"] * many, row_operator=["is"] * many, row_value=["1"] * many)
     assert ada.post(NEW, sent).status_code == 422
     assert "at most 50 rows" in ada.post(NEW, sent).text
+
+
+ODD = ["[" * 200_000, "{" * 200_000, "9" * 200_000, "x" + " " * 200_000 + "x", "\0", '"' * 200_000]
+
+
+@pytest.mark.parametrize("operator", ["is", "one_of", "matches", "given"])
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_rows_are_answered_quickly(ada: Client, odd: str, operator: str) -> None:
+    began = perf_counter()
+    for changes in ({"row_value": [odd]}, {"row_field": [odd]}):
+        sent = form(row_operator=[operator], **changes)
+        assert check(ada, sent)[0] in {200, 422}
+        assert ada.post(NEW, sent).status_code in {302, 422}
+    assert perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("button", ["check", "scope", "try", "save"])
+def test_a_nul_among_the_actions_is_no_failure(ada: Client, button: str) -> None:
+    response = ada.post(NEW, form(do=button, actions="refund.create, a\0b"))
+    assert response.status_code == (422 if button == "save" else 200)
+
+
+def test_a_scope_of_very_many_actions_is_read_in_part(
+    ada: Client, django_assert_max_num_queries: Any
+) -> None:
+    sent = form(actions=",".join(f"a{n}.b" for n in range(500)))
+    for button in ("check", "scope"):
+        with django_assert_max_num_queries(100):
+            press(ada, sent, button)
+
+
+@pytest.mark.parametrize("actions", ["", "refund.*", "refund.create, invoice.pay"])
+def test_fields_that_nobody_promised_are_not_called_known(
+    ada: Client, cast: Cast, actions: str
+) -> None:
+    promise(cast)
+    sent = form(actions=actions, row_field=["agent.version"], row_operator=["is_not"])
+    assert check(ada, sent)[1]["is_whole"] is False
+    words = words_of(press(ada, sent, "check"))
+    assert "It compiles. Its arguments were not checked: not every action" in words
+    assert "its fields are known" not in words
+
+
+def test_fields_that_a_contract_promises_are_known(ada: Client, cast: Cast) -> None:
+    promise(cast)
+    assert check(ada, form())[1]["is_whole"] is True
+    assert "It compiles, and its fields are known." in words_of(press(ada, form(), "check"))
+
+
+def promise(cast: Cast) -> None:
+    """A contract of refund.create, and of nothing else."""
+    contracts.save(
+        Actor(cast.ada),
+        kind="action",
+        name="refund.create",
+        schema={
+            "type": "object",
+            "properties": {"amount_minor": {"type": "integer"}},
+            "required": ["amount_minor"],
+        },
+        timeout_s=60,
+    )
 
 
 # Trying -----------------------------------------------------------------------------------------

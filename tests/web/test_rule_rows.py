@@ -1,5 +1,7 @@
 """What people type into rows, and what rows are shown as: nothing changes on the way there and back."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from orchestrator.core.policy.builder import NotSimple, Row, Rows, Scalar, to_text
 from orchestrator.core.policy.builder_reading import to_rows
 from review.rule_rows import (
+    TOO_LONG,
+    TYPED_MAX,
     RowDraft,
     RowsDraft,
     read_list,
@@ -80,3 +84,35 @@ def test_a_text_field_compared_with_a_number_stays_text() -> None:
     shown = show_rows(found, [])
     assert isinstance(shown, RowsDraft)
     assert to_text(found) == "proposal.args.order == 2024"
+
+
+def test_nested_brackets_are_a_text() -> None:
+    assert read_scalar("[" * 200_000, is_text=False) == "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["x" + " " * 20_000 + "x", " " * 20_000, '"' + "a" * 20_000, '"a" x,' * 4_000, '"' * 20_000],
+)
+def test_a_long_list_is_read_in_one_go(typed: str) -> None:
+    began = perf_counter()
+    read_list(typed, is_text=False)
+    assert perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"field": "a." * TYPED_MAX}, {"value": "x" * (TYPED_MAX + 1)}, {"value": "[" * 9_999}],
+)
+def test_what_is_too_long_for_a_row_is_said_and_kept(changes: dict[str, str]) -> None:
+    row = RowDraft("context.name", "is", "x")._replace(**changes)
+    read = read_rows(RowsDraft((row,)), [])
+    assert read == RowsDraft((row._replace(problem=TOO_LONG),))
+
+
+def test_a_long_value_is_written_as_text_and_not_as_a_row() -> None:
+    found = to_rows(f'context.name == "{"x" * (TYPED_MAX + 1)}"')
+    assert isinstance(found, Rows)
+    refused = show_rows(found, [])
+    assert isinstance(refused, NotSimple)
+    assert "2,000 characters" in refused.reason

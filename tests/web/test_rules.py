@@ -314,10 +314,49 @@ def test_asking_for_activation_puts_it_before_another_admin(
     assert (
         f"/rules/refund-limit/2/backtests/{backtest.pk}/" in ada.get(f"/proposals/{asked.pk}/").text
     )
-    assert "somebody else must decide" in page
+    assert "so another admin must agree. You can take it back." in page
     assert "decided by an admin" in words_of(rita.get(f"/proposals/{asked.pk}/").text)
     assert "A change of this rule waits" in words_of(ada.get("/rules/refund-limit/2/").text)
     assert step(ada, 2, "activate", "Again.").status_code == 409
+
+
+def test_whoever_asked_takes_it_back(ada: Client, cast: Cast, active: RuleVersion) -> None:
+    newer = write(cast.ada, condition="proposal.args.amount_minor <= 75000")
+    try_on_the_past(cast.ada, newer)
+    step(ada, 2, "activate", "The board raised it.")
+    asked = Proposal.objects.get(action="countersign.rule.activate")
+    page = ada.get(f"/proposals/{asked.pk}/").text
+    assert "Take it back" in page
+    assert "Approve the change" not in page
+    form = form_for(asked, "reject", reason="other", note="Taken back.")
+    assert ada.post(f"/proposals/{asked.pk}/decide/", form).status_code == 302
+    asked.refresh_from_db()
+    assert asked.status == "rejected"
+
+
+def test_whoever_approves_is_told_when_the_backtest_compares_with_another_version(
+    ada: Client, cast: Cast, active: RuleVersion, propose: Propose
+) -> None:
+    propose()
+    newer = write(cast.ada, condition="proposal.args.amount_minor <= 75000")
+    try_on_the_past(cast.ada, newer)
+    put_in_force(cast.ada, write(cast.ada, condition="proposal.args.amount_minor <= 60000"))
+    step(ada, 2, "activate", "The board raised it.")
+    asked = Proposal.objects.get(action="countersign.rule.activate")
+    page = words_of(ada.get(f"/proposals/{asked.pk}/").text)
+    assert "v1, in force then" in page
+    assert "compares with version 1, as was in force then" in page
+    assert "this change takes the place of version 3." in page
+    assert "What it looked at ends" in page
+
+
+def test_evidence_that_fits_the_change_carries_no_warning(
+    ada: Client, cast: Cast, active: RuleVersion
+) -> None:
+    try_on_the_past(cast.ada, write(cast.ada, condition="proposal.args.amount_minor <= 75000"))
+    step(ada, 2, "activate", "The board raised it.")
+    asked = Proposal.objects.get(action="countersign.rule.activate")
+    assert "The backtest compares" not in words_of(ada.get(f"/proposals/{asked.pk}/").text)
 
 
 def test_the_page_says_when_four_eyes_are_off(ada: Client, cast: Cast, settings: Settings) -> None:
