@@ -10,16 +10,19 @@ from orchestrator.core.codec import read
 from orchestrator.engine import sql
 
 # Ready means pending and due. SKIP LOCKED lets workers pass each other; never `id > last seen`,
-# which would skip a lower id that commits later.
+# which would skip a lower id that commits later. Materialized, since the planner may otherwise run
+# the inner query again for each run, and then the limit holds each time and not in all.
 _CLAIM = """
+    WITH ready AS MATERIALIZED (
+        SELECT id FROM orchestrator_command
+         WHERE queue = %(queue)s::text AND status = 'pending' AND not_before <= statement_timestamp()
+           AND crashes < %(crashes_max)s::integer
+         ORDER BY not_before, id LIMIT %(at_most)s::integer FOR UPDATE SKIP LOCKED
+    )
     UPDATE orchestrator_command AS c
        SET status = 'running', token = c.token + 1, tries = c.tries + 1, worker = %(worker)s::text,
            lease_until = statement_timestamp() + make_interval(secs => %(lease_s)s::integer)
-      FROM (SELECT id FROM orchestrator_command
-             WHERE queue = %(queue)s::text AND status = 'pending' AND not_before <= statement_timestamp()
-               AND crashes < %(crashes_max)s::integer
-             ORDER BY not_before, id LIMIT %(at_most)s::integer FOR UPDATE SKIP LOCKED) AS ready,
-           orchestrator_run AS r
+      FROM ready, orchestrator_run AS r
      WHERE c.id = ready.id AND r.id = c.run_id
     RETURNING c.id, c.run_id, r.workflow_version_id, c.kind, c.payload, c.token, c.tries
 """
