@@ -18,6 +18,7 @@ CHANGE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 RIGHTS: dict[str, tuple[str, ...]] = {
     "django_migrations": READ,
     "orchestrator_auditentry": APPEND,
+    "orchestrator_certificate": APPEND,
     "orchestrator_checkpoint": APPEND,
     "orchestrator_contract": APPEND,
     "orchestrator_contractversion": APPEND,
@@ -35,7 +36,10 @@ RIGHTS: dict[str, tuple[str, ...]] = {
 }
 # Columns that may be updated where the table as a whole may not. A run is moved by journal_append
 # alone, but only who may update some of a row can lock it.
-UPDATED: dict[str, tuple[str, ...]] = {"orchestrator_run": ("updated_at",)}
+UPDATED: dict[str, tuple[str, ...]] = {
+    "orchestrator_run": ("updated_at",),
+    "orchestrator_decision": ("undone_at",),
+}
 
 # What belongs to us in our schema. An extension's tables and functions are not ours to give.
 _RELATIONS = """

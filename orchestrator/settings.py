@@ -8,12 +8,14 @@ import contextlib
 import hashlib
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from orchestrator.core.policy.roles import ROLES
 from orchestrator.embedded import locations
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -73,6 +75,62 @@ def _url(name: str, default: str, schemes: set[str]) -> str:
 def _without_password(url: str) -> str:
     password = urlsplit(url).password
     return url.replace(f":{password}@", ":***@") if password else url
+
+
+def _mailer(name: str, url: str) -> dict[str, Any]:
+    """A mail server as Django wants it: smtp://, smtp+tls:// or smtp+ssl://, name and password within."""
+    if not url:
+        return {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtp+tls", "smtp+ssl"} or not parts.hostname:
+        raise ImproperlyConfigured(
+            f"{name} must look like smtp+tls://user:password@mail.example:587. "
+            f"It is {_without_password(url)!r}."
+        )
+    options = {
+        "host": parts.hostname,
+        "port": parts.port,
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_tls": parts.scheme == "smtp+tls",
+        "use_ssl": parts.scheme == "smtp+ssl",
+        "timeout": 5,
+    }
+    return {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
+
+
+def _roles(name: str, wanted: list[str]) -> list[str]:
+    """A mistyped role would be one that nobody has, and quietly protect nobody."""
+    unknown = [role for role in wanted if role not in ROLES]
+    if unknown:
+        raise ImproperlyConfigured(
+            f"{name} names {', '.join(unknown)}; roles are {', '.join(ROLES)}."
+        )
+    return wanted
+
+
+def _role(name: str, wanted: str) -> str:
+    return _roles(name, [wanted])[0] if wanted else ""
+
+
+def _groups(name: str, pairs: list[str]) -> dict[str, str]:
+    """Groups of the identity provider and the role that each gives: it-admins=admin, support=reviewer."""
+    mapped = {}
+    for pair in pairs:
+        group, equals, role = pair.rpartition("=")
+        if not equals or not group.strip():
+            raise ImproperlyConfigured(f"{name} must look like it-admins=admin, support=reviewer.")
+        mapped[group.strip()] = _role(name, role.strip())
+    return mapped
+
+
+def _issuer(name: str, url: str) -> str:
+    """Only over TLS: whoever can change its answers can sign in as anybody. On this machine without."""
+    parts = urlsplit(url)
+    is_here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if url and parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+        raise ImproperlyConfigured(f"{name} must start with https://. It is {url!r}.")
+    return url
 
 
 def _secret_key(path: Path) -> str:
@@ -137,6 +195,8 @@ _database["OPTIONS"] = {
         f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_S}s"
         f" -c lock_timeout={DATABASE_LOCK_TIMEOUT_S}s"
         " -c idle_in_transaction_session_timeout=60s"
+        # Every query reads few rows by an index, which is on a disk without moving parts or in memory.
+        " -c random_page_cost=1.1 -c jit=off -c max_parallel_workers_per_gather=0"
     ),
 }
 # A pool keeps connections itself; without one, a worker keeps its own between two shifts.
@@ -202,6 +262,27 @@ ACCEPT_ABOVE = _share("ACCEPT_ABOVE", 0.9)
 ESCALATE_AT_OR_BELOW = _share("ESCALATE_AT_OR_BELOW", 0.6)
 REVIEW_DUE_HOURS = _number("REVIEW_DUE_HOURS", 24, low=1, high=8_760)
 REVISION_DUE_HOURS = _number("REVISION_DUE_HOURS", 24, low=1, high=8_760)
+# How often a proposal may be put anew before people decide about the last one as it is.
+REVISIONS_MAX = _number("REVISIONS_MAX", 5, low=1, high=100)
+# The queue: how long a reviewer holds an item without a sign of life, and how long an approval that
+# its action says nothing about can be taken back before it runs.
+CLAIM_MINUTES = _number("CLAIM_MINUTES", 10, low=1, high=480)
+UNDO_S = _number("UNDO_S", 8, low=0, high=3_600)
+SNOOZE_MAX_DAYS = _number("SNOOZE_MAX_DAYS", 14, low=1, high=365)
+COMMENT_LENGTH_MAX = _number("COMMENT_LENGTH_MAX", 5_000, low=100, high=50_000)
+# Of the newest decided items of an action so many are looked through for what is like an open one.
+SIMILAR_LOOKED_AT = _number("SIMILAR_LOOKED_AT", 200, low=10, high=2_000)
+BULK_MAX = _number("BULK_MAX", 50, low=1, high=500)
+SAVED_VIEWS_MAX = _number("SAVED_VIEWS_MAX", 50, low=1, high=1_000)
+# Counts stop here, and say so: nobody needs the exact number, and counting all costs every page.
+QUEUE_COUNT_MAX = _number("QUEUE_COUNT_MAX", 1_000, low=10, high=1_000_000)
+# Who may decide what, and the reasons to choose from: more than these nobody would find their way in.
+TEAMS_MAX = _number("TEAMS_MAX", 200, low=1, high=10_000)
+REASONS_MAX = _number("REASONS_MAX", 20, low=1, high=100)
+# Shares of what nobody would look at that go to a blind audit, and how long that may take.
+AUDIT_SHARE = _share("AUDIT_SHARE", 0.01)
+LABEL_SHARE = _share("LABEL_SHARE", 0.005)
+AUDIT_DUE_HOURS = _number("AUDIT_DUE_HOURS", 168, low=1, high=8_760)
 IDEMPOTENCY_KEEP_HOURS = _number("IDEMPOTENCY_KEEP_HOURS", 48, low=24, high=8_760)
 WORKFLOWS_MAX = _number("WORKFLOWS_MAX", 1_000, low=1, high=1_000_000)
 WORKFLOW_BYTES_MAX = _number("WORKFLOW_BYTES_MAX", 200_000, low=1_000, high=10_000_000)
@@ -235,10 +316,45 @@ REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
 
+# Notifications: how people and other systems hear of what waits. Without EMAIL_URL no mail is sent.
+
+EMAIL_URL = _text("EMAIL_URL", "")
+DEFAULT_FROM_EMAIL = _text("DEFAULT_FROM_EMAIL", f"countersign@{urlsplit(BASE_URL).hostname}")
+MAILERS = {"default": _mailer("EMAIL_URL", EMAIL_URL)}
+# Webhooks go to public addresses alone, by https. These hosts may be anywhere, and be asked by http.
+WEBHOOK_HOSTS_TRUSTED = _names("WEBHOOK_HOSTS_TRUSTED", "")
+WEBHOOKS_MAX = _number("WEBHOOKS_MAX", 50, low=1, high=1_000)
+# Mail waits a moment, so that what happens within it goes in one.
+NOTICE_MAIL_WAIT_S = _number("NOTICE_MAIL_WAIT_S", 60, low=0, high=86_400)
+NOTICE_RETRY_HOURS = _number("NOTICE_RETRY_HOURS", 24, low=1, high=720)
+NOTICE_KEEP_DAYS = _number("NOTICE_KEEP_DAYS", 90, low=1, high=3_650)
+
 if ESCALATE_AT_OR_BELOW >= ACCEPT_ABOVE:
     raise ImproperlyConfigured(
         f"ESCALATE_AT_OR_BELOW={ESCALATE_AT_OR_BELOW} must be lower than "
         f"ACCEPT_ABOVE={ACCEPT_ABOVE}; between the two lies the revise band."
+    )
+
+# Sign in: how often somebody may guess, how long a browser stays signed in, who needs a second factor.
+
+SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 120, low=1, high=525_600)
+SIGN_IN_TRIES_PER_ACCOUNT = _number("SIGN_IN_TRIES_PER_ACCOUNT", 10, low=1, high=1_000)
+SIGN_IN_TRIES_PER_ADDRESS = _number("SIGN_IN_TRIES_PER_ADDRESS", 50, low=1, high=100_000)
+SIGN_IN_WINDOW_MINUTES = _number("SIGN_IN_WINDOW_MINUTES", 15, low=1, high=1_440)
+STEP_UP_MINUTES = _number("STEP_UP_MINUTES", 15, low=0, high=1_440)
+REQUIRE_MFA = _roles("REQUIRE_MFA", _names("REQUIRE_MFA", ""))
+# An identity provider (OpenID Connect), beside user names and passwords. Empty: there is none.
+OIDC_ISSUER = _issuer("OIDC_ISSUER", _text("OIDC_ISSUER", ""))
+OIDC_NAME = _text("OIDC_NAME", "single sign-on")
+OIDC_CLIENT_ID = _text("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = _text("OIDC_CLIENT_SECRET", "")
+OIDC_DEFAULT_ROLE = _role("OIDC_DEFAULT_ROLE", _text("OIDC_DEFAULT_ROLE", ""))
+OIDC_GROUPS_CLAIM = _text("OIDC_GROUPS_CLAIM", "")
+OIDC_GROUPS = _groups("OIDC_GROUPS", _names("OIDC_GROUPS", ""))
+
+if OIDC_ISSUER and not OIDC_CLIENT_ID:
+    raise ImproperlyConfigured(
+        "OIDC_ISSUER is set and OIDC_CLIENT_ID is not. Set it to what the provider calls this instance."
     )
 
 # Django --------------------------------------------------------------------------------------
@@ -253,6 +369,9 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
     "orchestrator",
     "review",
 ]
@@ -263,11 +382,13 @@ MIDDLEWARE = [
     # Below the static files, which are compressed once and for all. It pads its answers, and
     # Django masks CSRF tokens anew each time, so that their length tells nothing.
     "django.middleware.gzip.GZipMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "review.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "review.middleware.ActivityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "review.middleware.ReaderTimeZoneMiddleware",
 ]
@@ -298,6 +419,8 @@ _cookie = (
 )
 SESSION_COOKIE_NAME = f"countersign_session{_cookie}"
 CSRF_COOKIE_NAME = f"countersign_csrf{_cookie}"
+BROWSER_COOKIE_NAME = f"countersign_browser{_cookie}"
+SESSION_ENGINE = "orchestrator.browser_sessions"
 SESSION_COOKIE_AGE = _number("SESSION_HOURS", 12, low=1, high=8_760) * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = _names("CSRF_TRUSTED_ORIGINS", BASE_URL)
@@ -305,6 +428,20 @@ CSRF_FAILURE_VIEW = "review.views.errors.csrf_failure"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+# Of allauth only what is ours to say; counting guesses and asking again are our own.
+ACCOUNT_ADAPTER = "review.account_adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+MFA_ADAPTER = "review.account_adapters.MfaAdapter"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = False
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1
+SOCIALACCOUNT_ADAPTER = "review.account_adapters.IdentityAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -333,7 +470,8 @@ if WEB_PROXY_TRUSTED:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Redirects to https, subdomains and preload lists are the reverse proxy's to decide, not ours.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
+# Nor whether there is mail: without EMAIL_URL there is none, and pages say so.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021", "mail.E001"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"

@@ -3,8 +3,17 @@
 from orchestrator.models.audit import AuditEntry
 from orchestrator.models.checkpoints import Checkpoint
 from orchestrator.models.contracts import Contract, ContractVersion
+from orchestrator.models.decisions import Batch, Certificate, Comment, Decision, Reason
 from orchestrator.models.effects import Effect, LedgerEntry
 from orchestrator.models.journal import Command, Event
+from orchestrator.models.notices import (
+    Delivery,
+    Notice,
+    NoticeAddress,
+    NoticeChoice,
+    NoticeKind,
+    WebhookEndpoint,
+)
 from orchestrator.models.proposals import (
     Disposition,
     Evaluation,
@@ -13,23 +22,31 @@ from orchestrator.models.proposals import (
     Proposal,
     Snapshot,
 )
-from orchestrator.models.reviews import Decision, ReviewItem
+from orchestrator.models.reviews import ReviewItem
 from orchestrator.models.routing import InboundEvent, RouteTable
 from orchestrator.models.rules import Backtest, BacktestFlip, Rule, RuleVersion
 from orchestrator.models.runs import Run
+from orchestrator.models.sign_in import BrowserSession, SignInTry
+from orchestrator.models.teams import Assignment, SavedView, Team
 from orchestrator.models.tokens import ApiToken, IdempotencyRecord
 from orchestrator.models.workflows import Workflow, WorkflowVersion
 
 __all__ = [
     "ApiToken",
+    "Assignment",
     "AuditEntry",
     "Backtest",
     "BacktestFlip",
+    "Batch",
+    "BrowserSession",
+    "Certificate",
     "Checkpoint",
     "Command",
+    "Comment",
     "Contract",
     "ContractVersion",
     "Decision",
+    "Delivery",
     "Disposition",
     "Effect",
     "Evaluation",
@@ -38,14 +55,23 @@ __all__ = [
     "IdempotencyRecord",
     "InboundEvent",
     "LedgerEntry",
+    "Notice",
+    "NoticeAddress",
+    "NoticeChoice",
+    "NoticeKind",
     "PolicyCheck",
     "Proposal",
+    "Reason",
     "ReviewItem",
     "RouteTable",
     "Rule",
     "RuleVersion",
     "Run",
+    "SavedView",
+    "SignInTry",
     "Snapshot",
+    "Team",
+    "WebhookEndpoint",
     "Workflow",
     "WorkflowVersion",
 ]

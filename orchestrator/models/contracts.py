@@ -55,6 +55,8 @@ class ContractVersion(models.Model):
     masked = models.JSONField(default=list, blank=True)
     # Of 10,000 events, how many may end in failure before the budget is spent.
     error_budget_bp = models.PositiveIntegerField(default=100)
+    # Of actions, how people meet them: `core/policy/display.py` says what it may hold.
+    review = models.JSONField(default=dict, blank=True)
     content_hash = models.CharField(max_length=71)
     note = models.TextField(default="", blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True)

@@ -1,8 +1,8 @@
 from django.db import models
 
+from orchestrator.models.decisions import Decision
 from orchestrator.models.ids import IdField
 from orchestrator.models.proposals import Disposition, Proposal
-from orchestrator.models.reviews import Decision
 
 
 class Effect(models.Model):
@@ -14,6 +14,10 @@ class Effect(models.Model):
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         UNKNOWN = "unknown", "Outcome unknown"
+        # Its approval was taken back before it ran; approving again puts it back to pending.
+        WITHDRAWN = "withdrawn", "Taken back"
+        UNDOING = "undoing", "Being rolled back"
+        UNDONE = "undone", "Rolled back"
 
     id = IdField("eff")
     proposal = models.OneToOneField(Proposal, models.PROTECT, related_name="effect")
@@ -28,6 +32,8 @@ class Effect(models.Model):
     may_have_happened = models.BooleanField(default=False)
     receipt = models.JSONField(null=True)
     error = models.JSONField(null=True)
+    # What undoing it left behind; the receipt of doing it stays.
+    undo_receipt = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     called_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -56,11 +62,16 @@ class LedgerEntry(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=120, unique=True)
+    target = models.CharField(max_length=500, default="", blank=True)
     payload = models.TextField()
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         verbose_name_plural = "ledger entries"
+        indexes = [
+            # What has been done to one target, newest first.
+            models.Index(fields=["target", "-id"], name="ledger_by_target"),
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 
 from orchestrator.core.codec import read
@@ -33,12 +34,21 @@ class Proposal(models.Model):
         EXECUTED = "executed"
         FAILED = "failed"
         UNKNOWN = "unknown"
+        ROLLING_BACK = "rolling_back"
         ROLLED_BACK = "rolled_back"
+        # A revision stands in its place: an agent's answer to people, or a person's edit.
+        SUPERSEDED = "superseded"
 
     id = IdField("prp")
     run = models.ForeignKey(Run, models.PROTECT, related_name="proposals")
     token = models.ForeignKey(ApiToken, models.PROTECT, null=True, related_name="proposals")
     external_id = models.CharField(max_length=200, default="")
+    # The proposal in whose place it stands, how many came before, and the person who wrote it, if one did.
+    revises = models.OneToOneField("self", models.PROTECT, null=True, related_name="revised_by")
+    revision = models.PositiveSmallIntegerField(default=1, db_default=1)
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="edited_proposals"
+    )
     agent = models.CharField(max_length=100)
     agent_version = models.CharField(max_length=100, default="")
     model = models.CharField(max_length=200, default="")

@@ -1,4 +1,6 @@
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils import timezone
 
@@ -6,11 +8,28 @@ from orchestrator.models.ids import IdField
 from orchestrator.models.journal import Command
 from orchestrator.models.proposals import Proposal
 from orchestrator.models.runs import Run
+from orchestrator.models.teams import Team
+
+# When three quarters of the time for an item are gone. In UTC, because no index takes an expression
+# whose value depends on who looks.
+LATE_SHARE = 0.75
+LATE_AT = models.ExpressionWrapper(
+    models.Func(models.Value("UTC"), models.F("created_at"), function="timezone")
+    + models.ExpressionWrapper(
+        (models.F("due_at") - models.F("created_at")) * models.Value(LATE_SHARE),
+        models.DurationField(),
+    ),
+    models.DateTimeField(),
+)
 
 
 class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def waiting(self) -> "ReviewItemQuerySet":
         return self.filter(status=ReviewItem.Status.WAITING)
+
+    def in_queue(self) -> "ReviewItemQuerySet":
+        """Waiting where people look for work; blind audits are handed out one by one elsewhere."""
+        return self.waiting().exclude(kind__in=ReviewItem.BLIND)
 
 
 class ReviewItem(models.Model):
@@ -23,9 +42,22 @@ class ReviewItem(models.Model):
         UNKNOWN_EFFECT = "unknown_effect", "Outcome unknown"
         STUCK_COMMAND = "stuck_command", "Stuck work"
         RULE_CHANGE = "rule_change", "Rule change"
+        FAILED_COMPENSATION = "failed_compensation", "Rollback failed"
+        AUDIT = "audit", "Sampled audit"
+        BLIND_LABEL = "blind_label", "Blind label"
+        ADJUDICATION = "adjudication", "Adjudication"
 
     # Of these kinds, silence until the deadline is a no that the sweeper says.
     EXPIRING = (Kind.GUARDRAIL_FAILURE, Kind.ESCALATION, Kind.RULE_CHANGE)
+    # What is decided about these runs nothing; who decides does not see what others made of it.
+    BLIND = (Kind.AUDIT, Kind.BLIND_LABEL, Kind.ADJUDICATION)
+
+    class WakesOn(models.TextChoices):
+        """What ends a snooze before its time."""
+
+        TIME = "", "Only the time"
+        COMMENT = "comment", "A comment"
+        RUN = "run", "News of the run"
 
     class Status(models.TextChoices):
         WAITING = "waiting"
@@ -49,11 +81,41 @@ class ReviewItem(models.Model):
     # Every decision names the version it looked at; a change in between refuses it.
     version = models.PositiveIntegerField(default=1)
     priority = models.SmallIntegerField(default=0)
+    # What the score is made of, for the reader: [[points, why], ...].
+    priority_because = models.JSONField(default=list)
     approvals_needed = models.PositiveSmallIntegerField(default=1)
+    # Copied from the proposal, so that lists filter and search without reading proposals.
+    action = models.CharField(max_length=100, default="", blank=True)
+    agent = models.CharField(max_length=100, default="", blank=True)
+    target = models.CharField(max_length=500, default="", blank=True)
+    tier = models.CharField(max_length=10, default="normal")
+    # The rules that did not let it pass, sorted: what is alike has failed alike.
+    fired = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    # What its action lets people do with it, and for how long an approval can be taken back.
+    allows = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    undo_s = models.PositiveSmallIntegerField(default=0)
+    # Whoever asked for it does not decide it.
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="asked_items"
+    )
+    # Who may decide; nobody named means whoever may decide at all.
+    team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="items")
+    # The item whose verdicts disagree, where a third person says who is right.
+    about = models.ForeignKey("self", models.PROTECT, null=True, related_name="disputes")
+    escalated_at = models.DateTimeField(null=True)
+    # A hold: the lease names it, and every decision shows it. It ends by the database's clock.
     holder = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="held_items"
     )
+    lease = models.CharField(max_length=40, default="", blank=True)
     lease_until = models.DateTimeField(null=True)
+    # Out of the queue until then, or until something happens; the deadline goes on.
+    snoozed_until = models.DateTimeField(null=True)
+    snoozed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="snoozed_items"
+    )
+    wakes_on = models.CharField(max_length=10, choices=WakesOn, default="", blank=True)
+    snoozed_at_seq = models.PositiveIntegerField(default=0)
     # What nobody decided by then is a no. What became of an effect no silence can settle: such items stay.
     due_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -76,7 +138,16 @@ class ReviewItem(models.Model):
             models.CheckConstraint(
                 name="review_item_is_about_something",
                 condition=models.Q(
-                    kind__in=["guardrail_failure", "escalation", "unknown_effect", "rule_change"],
+                    kind__in=[
+                        "guardrail_failure",
+                        "escalation",
+                        "unknown_effect",
+                        "rule_change",
+                        "failed_compensation",
+                        "audit",
+                        "blind_label",
+                        "adjudication",
+                    ],
                     proposal__isnull=False,
                 )
                 | models.Q(kind="stuck_command", command__isnull=False)
@@ -102,6 +173,78 @@ class ReviewItem(models.Model):
             ),
             # The top bar: how many were decided today.
             models.Index(fields=["closed_at"], name="review_item_closed"),
+            # The queue of a team.
+            models.Index(
+                fields=["team", "-priority", "due_at", "id"],
+                name="review_item_team_queue",
+                condition=models.Q(status="waiting"),
+            ),
+            # Filters of the queue, and what is alike in it.
+            models.Index(
+                fields=["kind", "-priority", "due_at", "id"],
+                name="review_item_kind_queue",
+                condition=models.Q(status="waiting"),
+            ),
+            models.Index(
+                fields=["action", "-priority", "due_at", "id"],
+                name="review_item_action_queue",
+                condition=models.Q(status="waiting"),
+            ),
+            # What one person holds.
+            models.Index(
+                fields=["holder", "lease_until"],
+                name="review_item_held",
+                condition=models.Q(status="waiting", holder__isnull=False),
+            ),
+            # engine.sweep: what sleeps until something happens.
+            models.Index(
+                fields=["snoozed_until"],
+                name="review_item_snoozed",
+                condition=models.Q(status="waiting", snoozed_until__isnull=False),
+            ),
+            # Views of the queue that few items fit: without these they would be looked for among all.
+            models.Index(LATE_AT, name="review_item_late", condition=models.Q(status="waiting")),
+            models.Index(
+                fields=["-priority", "due_at", "id"],
+                name="review_item_escalated",
+                condition=models.Q(status="waiting", escalated_at__isnull=False),
+            ),
+            models.Index(
+                fields=["-priority", "due_at", "id"],
+                name="review_item_half_decided",
+                condition=models.Q(status="waiting", approvals_needed__gt=1, version__gt=1),
+            ),
+            # The top bar: since when the oldest waits.
+            models.Index(
+                fields=["created_at"],
+                name="review_item_oldest",
+                condition=models.Q(status="waiting"),
+            ),
+            # Similar decided items: the same action and the same rules first.
+            models.Index(
+                fields=["action", "fired", "-closed_at"],
+                name="review_item_alike",
+                condition=models.Q(status="decided"),
+            ),
+            models.Index(
+                fields=["action", "-closed_at"],
+                name="review_item_same_action",
+                condition=models.Q(status="decided"),
+            ),
+            # audit_queries: what chance drew of late.
+            models.Index(
+                fields=["created_at"],
+                name="review_item_sampled",
+                condition=models.Q(kind__in=["audit", "blind_label"]),
+            ),
+            # The search field of the queue.
+            GinIndex(
+                OpClass(models.F("target"), name="gin_trgm_ops"),
+                OpClass(models.F("agent"), name="gin_trgm_ops"),
+                OpClass(models.F("action"), name="gin_trgm_ops"),
+                name="review_item_search",
+                condition=models.Q(status="waiting"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -115,55 +258,10 @@ class ReviewItem(models.Model):
     def is_overdue(self) -> bool:
         return self.is_waiting and self.due_at <= timezone.now()
 
+    @property
+    def is_held(self) -> bool:
+        return self.lease_until is not None and self.lease_until > timezone.now()
 
-class Decision(models.Model):
-    """What a person did, bound to the digest of exactly what they saw."""
-
-    class Verdict(models.TextChoices):
-        APPROVE = "approve", "Approved"
-        REJECT = "reject", "Rejected"
-        HAPPENED = "happened", "It happened"
-        NOT_HAPPENED = "not_happened", "It did not happen"
-        RETRY = "retry", "Run it again"
-        GIVE_UP = "give_up", "Given up"
-
-    class Reason(models.TextChoices):
-        WRONG_TARGET = "wrong_target", "Wrong target"
-        WRONG_VALUE = "wrong_value", "Wrong value"
-        WRONG_ACTION = "wrong_action", "Wrong action"
-        MISSING_EVIDENCE = "missing_evidence", "Missing evidence"
-        POLICY_BREACH = "policy_breach", "Breaks a policy"
-        WORDING = "wording", "Wording"
-        DUPLICATE_OR_STALE = "duplicate_or_stale", "Duplicate or out of date"
-        BAD_SOURCE_DATA = "bad_source_data", "Bad source data"
-        SUSPECTED_INJECTION = "suspected_injection", "Suspected injection"
-        OTHER = "other", "Other (say what)"
-
-    id = IdField("dec")
-    item = models.ForeignKey(ReviewItem, models.PROTECT, related_name="decisions")
-    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="decisions")
-    verdict = models.CharField(max_length=20, choices=Verdict)
-    reason = models.CharField(max_length=40, choices=Reason, default="", blank=True)
-    note = models.TextField(default="", blank=True)
-    payload_digest = models.CharField(max_length=71)
-    item_version = models.PositiveIntegerField()
-    idempotency_key = models.CharField(max_length=255)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            # Two approvals are two people.
-            models.UniqueConstraint(
-                fields=["item", "reviewer"], name="decision_one_per_reviewer_and_item"
-            ),
-            models.UniqueConstraint(
-                fields=["reviewer", "idempotency_key"], name="decision_idempotency_key_unique"
-            ),
-            models.CheckConstraint(
-                name="decision_reject_has_reason",
-                condition=~models.Q(verdict="reject") | ~models.Q(reason=""),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.verdict} {self.item_id} by {self.reviewer}"
+    @property
+    def is_asleep(self) -> bool:
+        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
