@@ -43,6 +43,26 @@ class RunEffect(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack(Command):
+    """Undo an effect that was done, by the means its executor declares."""
+
+    kind: ClassVar[str] = "roll_back"
+    proposal: str
+    effect: str
+    digest: str
+    # Counts how often it was asked for, first by whoever wants it undone, then by whoever retries.
+    again: int = 0
+
+    @property
+    def queue(self) -> str:
+        return "effects"
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.effect}:{self.again}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAgent(Command):
     """One call of one agent. What it is handed is named by sequence number; the log has the bytes."""
 
@@ -124,5 +144,5 @@ def to_json(command: Command) -> dict[str, Json]:
 
 _NAMES: dict[type[Command], tuple[str, ...]] = {
     kind: tuple(found.name for found in fields(kind))
-    for kind in (RunEffect, RunAgent, Propose, AskPerson, StartChild, TellParent)
+    for kind in (RunEffect, RollBack, RunAgent, Propose, AskPerson, StartChild, TellParent)
 }

@@ -18,6 +18,7 @@ from orchestrator.core.commands import (
     AskPerson,
     Command,
     Propose,
+    RollBack,
     RunAgent,
     RunEffect,
     StartChild,
@@ -50,6 +51,15 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("approval_given", "in_review"): "in_review",
     ("proposal_approved", "in_review"): "accepted",
     ("proposal_rejected", "in_review"): "rejected",
+    ("revision_requested", "in_review"): "revision_requested",
+    # An agent's answer to people or a band, or a person's edit.
+    ("proposal_superseded", "in_review"): "superseded",
+    ("proposal_superseded", "revision_requested"): "superseded",
+    ("decision_undone", "in_review"): "in_review",
+    ("decision_undone", "accepted"): "in_review",
+    # Only of what stands for itself: a run has long gone on from a no.
+    ("decision_undone", "rejected"): "in_review",
+    ("decision_undone", "revision_requested"): "in_review",
     ("proposal_expired", "in_review"): "expired",
     ("proposal_expired", "revision_requested"): "expired",
     ("effect_started", "accepted"): "executing",
@@ -62,8 +72,14 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     # A command that was put before a person may be given up after its effect was called.
     ("effect_lost", "accepted"): "unknown",
     ("effect_settled", "unknown"): "by verdict",
+    ("rollback_requested", "executed"): "rolling_back",
+    ("rollback_done", "rolling_back"): "rolled_back",
+    # What was done still stands.
+    ("rollback_failed", "rolling_back"): "executed",
+    ("rollback_settled", "executed"): "by verdict",
 }
 AFTER_SETTLING = {"happened": "executed", "not_happened": "failed", "retry": "accepted"}
+AFTER_ROLLBACK = {"happened": "rolled_back", "give_up": "executed", "retry": "rolling_back"}
 
 
 def step(
@@ -103,17 +119,35 @@ def decide(plan: Plan, before: RunState, after: RunState, event: ev.Event) -> li
 
 def _release(after: RunState, event: ev.Event) -> list[Command]:
     """Accepting is the one way to an effect, by policy or by people; both release the same bytes."""
+    if isinstance(event, ev.RollbackRequested | ev.RollbackSettled):
+        return _roll_back(after, event)
     if not isinstance(event, ev.ProposalDisposed | ev.ProposalApproved | ev.EffectSettled):
         return []
     proposal = after.proposals[event.proposal]
     if proposal.status != "accepted" or proposal.effect is None:
         return []
+    undo_s = event.undo_s if isinstance(event, ev.ProposalApproved) else 0
     return [
         RunEffect(
+            delay_ms=undo_s * 1000,
             proposal=event.proposal,
             effect=proposal.effect,
             digest=proposal.digest,
             again=proposal.again,
+        )
+    ]
+
+
+def _roll_back(after: RunState, event: ev.RollbackRequested | ev.RollbackSettled) -> list[Command]:
+    proposal = after.proposals[event.proposal]
+    if proposal.status != "rolling_back":
+        return []
+    return [
+        RollBack(
+            proposal=event.proposal,
+            effect=event.effect,
+            digest=proposal.digest,
+            again=proposal.rollbacks,
         )
     ]
 
@@ -261,6 +295,8 @@ def _receive(plan: Plan, state: RunState, event: ev.ProposalReceived, moment: Mo
         if state.has_ended:
             raise IllegalTransition("The run", state.status, event.kind)
         state = work.receive_proposal(state, event)
+    if event.revises:
+        _check_superseded(state, event)
     return state.with_proposal(
         event.proposal, action=event.action, digest=event.digest, work=event.work
     )
@@ -311,6 +347,27 @@ def _reopen(plan: Plan, state: RunState, event: ev.ProposalReopened, moment: Mom
     )
 
 
+def _check_superseded(state: RunState, event: ev.ProposalReceived) -> None:
+    """Nothing stands in the place of what still stands itself."""
+    before = state.proposals.get(event.revises)
+    if before is None or before.status != "superseded":
+        status = before.status if before else "not part of this run"
+        raise IllegalTransition(event.revises, status, event.kind)
+
+
+def _undo(plan: Plan, state: RunState, event: ev.DecisionUndone, moment: Moment) -> RunState:
+    before = _check_decision(state, event, None)
+    closes = before.status in {"rejected", "revision_requested"}
+    if closes and plan.pattern != "direct":
+        raise IllegalTransition("The run", "past this decision", event.kind)
+    if closes:
+        state = replace(state, status="running")
+    approvals = tuple(name for name in before.approvals if name != event.by)
+    # An effect that was released once is released under another command the next time.
+    again = before.again + (before.status == "accepted")
+    return state.with_proposal(event.proposal, status="in_review", approvals=approvals, again=again)
+
+
 def _count_approval(state: RunState, event: ev.ApprovalGiven) -> RunState:
     before = _check_decision(state, event, event.digest)
     return state.with_proposal(event.proposal, approvals=(*before.approvals, event.by))
@@ -333,6 +390,17 @@ def _reject(state: RunState, event: ev.ProposalRejected) -> RunState:
     return state.with_proposal(event.proposal, status="rejected")
 
 
+def _send_back(state: RunState, event: ev.RevisionRequested) -> RunState:
+    _check_decision(state, event, None)
+    return state.with_proposal(event.proposal, status="revision_requested")
+
+
+def _supersede(state: RunState, event: ev.ProposalSuperseded) -> RunState:
+    """Whoever approved it approved other bytes."""
+    _check(state, event.proposal, event.kind)
+    return state.with_proposal(event.proposal, status="superseded", approvals=())
+
+
 def _move(state: RunState, event: Any) -> RunState:
     before = _check(state, event.proposal, event.kind)
     return state.with_proposal(event.proposal, status=TRANSITIONS[event.kind, before.status])
@@ -345,6 +413,22 @@ def _move_effect(state: RunState, event: Any) -> RunState:
     if event.effect != before.effect:
         raise IllegalTransition(event.effect, "not the effect that was released", event.kind)
     return state.with_proposal(event.proposal, status=TRANSITIONS[event.kind, before.status])
+
+
+def _ask_back(state: RunState, event: ev.RollbackRequested) -> RunState:
+    before = _check(state, event.proposal, event.kind)
+    if event.effect != before.effect:
+        raise IllegalTransition(event.effect, "not the effect that was done", event.kind)
+    return state.with_proposal(
+        event.proposal, status="rolling_back", rollbacks=before.rollbacks + 1
+    )
+
+
+def _settle_rollback(state: RunState, event: ev.RollbackSettled) -> RunState:
+    before = _check(state, event.proposal, event.kind)
+    rollbacks = before.rollbacks + (event.verdict == "retry")
+    status = AFTER_ROLLBACK[event.verdict]
+    return state.with_proposal(event.proposal, status=status, rollbacks=rollbacks)
 
 
 def _check(state: RunState, proposal: str, kind: str) -> ProposalState:
@@ -379,12 +463,18 @@ _PROPOSAL_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = 
     ev.ApprovalGiven: _count_approval,
     ev.ProposalApproved: _approve,
     ev.ProposalRejected: _reject,
+    ev.RevisionRequested: _send_back,
+    ev.ProposalSuperseded: _supersede,
     ev.ProposalExpired: _move,
     ev.EffectStarted: _move_effect,
     ev.EffectSucceeded: _move_effect,
     ev.EffectFailed: _move_effect,
     ev.EffectLost: _move_effect,
     ev.EffectSettled: _settle,
+    ev.RollbackRequested: _ask_back,
+    ev.RollbackDone: _move,
+    ev.RollbackFailed: _move,
+    ev.RollbackSettled: _settle_rollback,
 }
 
 _HANDLERS: dict[type[ev.Event], Callable[[Plan, RunState, Any, Moment], RunState]] = {
@@ -393,6 +483,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[Plan, RunState, Any, Moment], RunState
     ev.TimeReached: _reach_time,
     ev.ProposalReceived: _receive,
     ev.ProposalReopened: _reopen,
+    ev.DecisionUndone: _undo,
     **dict.fromkeys(work.EVENTS, _work),
     **dict.fromkeys(_PROPOSAL_HANDLERS, _proposal),
 }

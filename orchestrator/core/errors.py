@@ -8,6 +8,7 @@ CountersignError
 ├── NotAllowed              this person or token may not do this
 ├── NotFound
 ├── StageWrong              a rule version is not where that could be done to it
+├── StillNeeded             a team or a reason that something else rests on
 ├── RuleInvalid             a condition that does not compile
 │   └── HistoryInvalid      a window over the past that cannot be read
 ├── DefinitionInvalid       a workflow that could not run as it is written
@@ -20,9 +21,12 @@ CountersignError
 ├── LeaseLost               a worker was too slow, and another one has its command
 ├── CheckpointRefused       the log, or a copy of its checkpoints, is not what was signed before
 ├── KeyUnusable             the key of the checkpoints cannot be read or made
+├── SecretUnreadable        a stored secret was sealed with another SECRET_KEY
+├── TooManyTries            too many guesses at a password or code; try again later
 ├── Conflict
 │   ├── AlreadyDecided      somebody else was first
 │   ├── ItemChanged         the reviewer looked at an older version
+│   ├── BatchChanged        likewise, of several items at once
 │   ├── RuleChanged         somebody else wrote a version of the rule in between
 │   ├── ChangeWaiting       somebody already asked for a change of the rule
 │   ├── RoutesChanged       somebody else saved routes in between
@@ -121,6 +125,16 @@ class StageWrong(CountersignError):
     what: str
     stage: str
     wish: str
+    advice: str
+
+
+@dataclass(eq=False)
+class StillNeeded(CountersignError):
+    """{what} is still needed: {why}. Nothing was changed. {advice}"""
+
+    code: ClassVar[str] = "still-needed"
+    what: str
+    why: str
     advice: str
 
 
@@ -247,6 +261,28 @@ class KeyUnusable(CountersignError):
 
 
 @dataclass(eq=False)
+class SecretUnreadable(CountersignError):
+    """A stored secret cannot be read, because it was sealed with another SECRET_KEY. Set the old one again, or have an admin reset the sign-in of whom it belongs to."""
+
+    code: ClassVar[str] = "secret-unreadable"
+
+
+@dataclass(eq=False)
+class TooManyTries(CountersignError):
+    """Too many tries. Nothing was checked; try again in {minutes} min."""
+
+    code: ClassVar[str] = "too-many-tries"
+    wait_s: int
+
+    @property
+    def minutes(self) -> int:
+        return -(-self.wait_s // 60)
+
+    def __str__(self) -> str:
+        return (self.__doc__ or "").format(minutes=self.minutes)
+
+
+@dataclass(eq=False)
 class Conflict(CountersignError):
     """Somebody else was faster."""
 
@@ -270,6 +306,65 @@ class ItemChanged(Conflict):
     code: ClassVar[str] = "item-changed"
     seen: int
     current: int
+
+
+@dataclass(eq=False)
+class HeldByOther(Conflict):
+    """{holder} holds this item until {until}. Yours was not recorded; what you wrote is kept."""
+
+    code: ClassVar[str] = "held-by-other"
+    holder: str
+    until: str
+
+
+@dataclass(eq=False)
+class HoldLost(Conflict):
+    """You do not hold this item any more. Nothing was recorded; take it again, what you wrote is kept."""
+
+    code: ClassVar[str] = "hold-lost"
+    item: str
+
+
+@dataclass(eq=False)
+class TargetChanged(Conflict):
+    """The target changed since you looked at it. Nothing was recorded; look at its state and decide again."""
+
+    code: ClassVar[str] = "target-changed"
+    item: str
+
+
+@dataclass(eq=False)
+class NotWaitingForRevision(Conflict):
+    """{proposal} is {status}, so no revision of it is wanted. Nothing was stored; submit a new proposal."""
+
+    code: ClassVar[str] = "no-revision-wanted"
+    proposal: str
+    status: str
+
+
+@dataclass(eq=False)
+class BatchChanged(Conflict):
+    """It is not what it was: {seen} would have been decided, now it is {current}. Nothing was decided; look at the list again."""
+
+    code: ClassVar[str] = "batch-changed"
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
+class TooLateToUndo(Conflict):
+    """It is too late to take this back: {reason} Nothing was changed."""
+
+    code: ClassVar[str] = "too-late-to-undo"
+    reason: str
+
+
+@dataclass(eq=False)
+class RevisionBlocked(CountersignError):
+    """As edited, a rule blocks it: {reasons}. Nothing was stored; change it, or reject it."""
+
+    code: ClassVar[str] = "revision-blocked"
+    reasons: str
 
 
 @dataclass(eq=False)

@@ -146,6 +146,10 @@ class ProposalReceived(Event):
     # The work of this run whose output it is; empty for a proposal from outside.
     work: str = ""
     visit: int = 0
+    # The proposal in whose place it stands.
+    revises: str = ""
+    # The person who wrote this revision; empty when an agent did.
+    edited_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +200,42 @@ class ProposalApproved(Event):
     by: str
     digest: str
     effect: str
+    # For so long it can be taken back, and does not run.
+    undo_s: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionUndone(Event):
+    """Whoever decided took it back in time. The item is open again, as if they had not spoken."""
+
+    kind: ClassVar[str] = "decision_undone"
+    proposal: str
+    item: str
+    decision: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRequested(Event):
+    """A person sent it back to its agent, in words."""
+
+    kind: ClassVar[str] = "revision_requested"
+    proposal: str
+    item: str
+    decision: str
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalSuperseded(Event):
+    """Another proposal is about to stand in its place. Every approval it had is void."""
+
+    kind: ClassVar[str] = "proposal_superseded"
+    proposal: str
+    revision: str
+    by: str
+    item: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +308,49 @@ class EffectSettled(Event):
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRequested(Event):
+    """A person wants undone what was done. Its executor declares how."""
+
+    kind: ClassVar[str] = "rollback_requested"
+    proposal: str
+    effect: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackDone(Event):
+    kind: ClassVar[str] = "rollback_done"
+    proposal: str
+    effect: str
+    receipt: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackFailed(Event):
+    """What was done still stands, and a person is told."""
+
+    kind: ClassVar[str] = "rollback_failed"
+    proposal: str
+    effect: str
+    error: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackSettled(Event):
+    """A person said what becomes of a failed rollback: `retry`, `happened` (undone by hand), `give_up`."""
+
+    kind: ClassVar[str] = "rollback_settled"
+    proposal: str
+    effect: str
+    item: str
+    decision: str
+    by: str
+    verdict: str
+    note: str = ""
+
+
 KINDS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
@@ -286,6 +369,9 @@ KINDS: dict[str, type[Event]] = {
         ProposalReopened,
         ApprovalGiven,
         ProposalApproved,
+        DecisionUndone,
+        RevisionRequested,
+        ProposalSuperseded,
         ProposalRejected,
         ProposalExpired,
         EffectStarted,
@@ -293,6 +379,10 @@ KINDS: dict[str, type[Event]] = {
         EffectFailed,
         EffectLost,
         EffectSettled,
+        RollbackRequested,
+        RollbackDone,
+        RollbackFailed,
+        RollbackSettled,
     )
 }
 

@@ -33,6 +33,8 @@ class ProposalState:
     approvals: tuple[str, ...] = ()
     # Counts how often a person had a lost effect run again.
     again: int = 0
+    # Counts how often it was to be rolled back.
+    rollbacks: int = 0
     # The work that waits for it, in a run that is more than its proposals.
     work: str = ""
 

@@ -1,6 +1,7 @@
 """Runs told event by event, as the engine would tell them: each event has its number and its time."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,6 +217,51 @@ def approved(proposal: str = "p1", by: str = "rita") -> ev.Event:
 def rejected(proposal: str = "p1") -> ev.Event:
     return ev.ProposalRejected(
         proposal=proposal, item=f"i-{proposal}", decision="d-rita", by="rita", reason="other"
+    )
+
+
+def undone(proposal: str = "p1", by: str = "rita") -> ev.Event:
+    return ev.DecisionUndone(proposal=proposal, item=f"i-{proposal}", decision=f"d-{by}", by=by)
+
+
+def sent_back(proposal: str = "p1") -> ev.Event:
+    return ev.RevisionRequested(
+        proposal=proposal, item=f"i-{proposal}", decision="d-rita", by="rita", text="Half of it."
+    )
+
+
+def superseded(proposal: str = "p1", by: str = "rita") -> ev.Event:
+    return ev.ProposalSuperseded(proposal=proposal, revision="p2", by=by, item=f"i-{proposal}")
+
+
+def revision(work: str, *, edited_by: str = "") -> ev.Event:
+    return replace(received(work, "p2"), revises="p1", edited_by=edited_by)
+
+
+def roll_back(proposal: str = "p1") -> ev.Event:
+    return ev.RollbackRequested(
+        proposal=proposal, effect=f"e-{proposal}", by="ada", reason="the wrong customer"
+    )
+
+
+def rolled_back(proposal: str = "p1") -> ev.Event:
+    return ev.RollbackDone(proposal=proposal, effect=f"e-{proposal}", receipt={"entry": 2})
+
+
+def rollback_failed(proposal: str = "p1") -> ev.Event:
+    return ev.RollbackFailed(
+        proposal=proposal, effect=f"e-{proposal}", error={"code": "effect-refused"}
+    )
+
+
+def rollback_settled(verdict: str, proposal: str = "p1") -> ev.Event:
+    return ev.RollbackSettled(
+        proposal=proposal,
+        effect=f"e-{proposal}",
+        item="i-stuck",
+        decision="d-stuck",
+        by="rita",
+        verdict=verdict,
     )
 
 

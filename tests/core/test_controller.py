@@ -1,4 +1,6 @@
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,8 +45,9 @@ def disposed(disposition: str, approvals_needed: int = 1) -> ev.ProposalDisposed
     )
 
 
-def approved(by: str = "rita", **changes: str) -> ev.ProposalApproved:
-    values = {"item": "i1", "decision": "d1", "digest": DIGEST, "effect": "e1"} | changes
+def approved(by: str = "rita", **changes: Any) -> ev.ProposalApproved:
+    values: dict[str, Any] = {"item": "i1", "decision": "d1", "digest": DIGEST}
+    values |= {"effect": "e1"} | changes
     return ev.ProposalApproved(proposal="p1", by=by, **values)
 
 
@@ -52,6 +55,14 @@ def given_by(by: str) -> ev.ApprovalGiven:
     return ev.ApprovalGiven(proposal="p1", item="i1", decision="d0", by=by, digest=DIGEST)
 
 
+UNDONE = ev.DecisionUndone(proposal="p1", item="i1", decision="d1", by="rita")
+SENT_BACK = ev.RevisionRequested(
+    proposal="p1", item="i1", decision="d1", by="rita", text="Half of it."
+)
+SUPERSEDED = ev.ProposalSuperseded(proposal="p1", revision="p2", by="rita", item="i1")
+ROLL_BACK = ev.RollbackRequested(proposal="p1", effect="e1", by="ada", reason="wrong customer")
+ROLLED_BACK = ev.RollbackDone(proposal="p1", effect="e1", receipt={"entry": 2})
+NOT_ROLLED_BACK = ev.RollbackFailed(proposal="p1", effect="e1", error={"code": "x"})
 REJECTED = ev.ProposalRejected(proposal="p1", item="i1", decision="d1", by="rita", reason="other")
 
 
@@ -90,6 +101,72 @@ def test_only_accepting_emits_a_command() -> None:
         assert controller.step(after(), disposed(disposition))[1] == []
     for event in (REJECTED, EXPIRED):
         assert controller.step(after(disposed("hold")), event)[1] == []
+
+
+def settled(verdict: str) -> ev.RollbackSettled:
+    return ev.RollbackSettled(
+        proposal="p1", effect="e1", item="i2", decision="d2", by="rita", verdict=verdict
+    )
+
+
+def test_what_is_taken_back_is_released_again_under_another_command() -> None:
+    """The same effect with the same key, so that nothing can run twice."""
+    held = after(disposed("hold"), approved())
+    undone, commands = controller.step(held, UNDONE)
+    assert (undone.proposals["p1"].status, commands) == ("in_review", [])
+    assert undone.proposals["p1"].approvals == ()
+    _, commands = controller.step(undone, approved())
+    assert commands == [RunEffect(proposal="p1", effect="e1", digest=DIGEST, again=1)]
+    assert commands[0].key == "run_effect:e1:1"
+
+
+def test_what_can_be_taken_back_waits_for_its_window() -> None:
+    _, commands = controller.step(after(disposed("hold")), approved(undo_s=8))
+    assert commands[0].delay_ms == 8_000
+
+
+@pytest.mark.parametrize("said", [REJECTED, SENT_BACK])
+def test_a_no_that_is_taken_back_opens_the_run_again(said: ev.Event) -> None:
+    state = after(disposed("hold"), said, UNDONE)
+    assert (state.status, state.proposals["p1"].status) == ("running", "in_review")
+
+
+def test_of_two_approvals_only_ones_own_is_taken_back() -> None:
+    state = after(disposed("hold", approvals_needed=2), given_by("rolf"), given_by("rita"), UNDONE)
+    assert state.proposals["p1"].approvals == ("rolf",)
+
+
+def test_what_runs_is_not_taken_back() -> None:
+    with pytest.raises(IllegalTransition):
+        controller.step(after(disposed("hold"), approved(), STARTED_EFFECT), UNDONE)
+
+
+def test_a_revision_stands_only_where_something_made_room() -> None:
+    revision = replace(RECEIVED, proposal="p2", revises="p1")
+    with pytest.raises(IllegalTransition):
+        controller.step(after(disposed("hold")), revision)
+    state = after(disposed("hold", approvals_needed=2), given_by("rita"), SUPERSEDED, revision)
+    assert state.proposals["p1"].approvals == ()
+    assert (state.status, state.proposals["p2"].status) == ("running", "received")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "became", "count"),
+    [("retry", "rolling_back", 1), ("happened", "rolled_back", 0), ("give_up", "executed", 0)],
+)
+def test_a_rollback_that_failed_is_settled(verdict: str, became: str, count: int) -> None:
+    failed = after(disposed("accept"), STARTED_EFFECT, DONE, ROLL_BACK, NOT_ROLLED_BACK)
+    assert failed.proposals["p1"].status == "executed"
+    state, commands = controller.step(failed, settled(verdict))
+    assert (state.proposals["p1"].status, len(commands)) == (became, count)
+
+
+def test_each_rollback_is_a_command_of_its_own() -> None:
+    done = after(disposed("accept"), STARTED_EFFECT, DONE)
+    state, first = controller.step(done, ROLL_BACK)
+    state, _ = controller.step(state, NOT_ROLLED_BACK)
+    _, second = controller.step(state, ROLL_BACK)
+    assert [command.key for command in (*first, *second)] == ["roll_back:e1:1", "roll_back:e1:2"]
 
 
 def test_the_whole_way_ends_the_run() -> None:
@@ -150,6 +227,13 @@ ANY = [
     DONE,
     FAILED,
     LOST,
+    UNDONE,
+    SENT_BACK,
+    SUPERSEDED,
+    ROLL_BACK,
+    ROLLED_BACK,
+    NOT_ROLLED_BACK,
+    *(settled(verdict) for verdict in ("retry", "happened", "give_up")),
 ]
 
 
@@ -158,8 +242,8 @@ def test_every_pair_of_status_and_event_is_decided() -> None:
     reachable = {
         "received": after(),
         "in_review": after(disposed("hold")),
-        "revision_requested": after(disposed("revise")),
-        "accepted": after(disposed("accept")),
+        "revision_requested": after(disposed("hold"), SENT_BACK),
+        "accepted": after(disposed("hold"), approved()),
         "executing": after(disposed("accept"), STARTED_EFFECT),
         "executed": after(disposed("accept"), STARTED_EFFECT, DONE),
         "failed": after(disposed("accept"), STARTED_EFFECT, FAILED),
@@ -167,6 +251,9 @@ def test_every_pair_of_status_and_event_is_decided() -> None:
         "rejected": after(disposed("hold"), REJECTED),
         "expired": after(disposed("hold"), EXPIRED),
         "blocked": after(disposed("block")),
+        "superseded": after(disposed("hold"), SUPERSEDED),
+        "rolling_back": after(disposed("accept"), STARTED_EFFECT, DONE, ROLL_BACK),
+        "rolled_back": after(disposed("accept"), STARTED_EFFECT, DONE, ROLL_BACK, ROLLED_BACK),
     }
     for (name, before), event in product(reachable.items(), ANY):
         assert before.proposals["p1"].status == name
@@ -179,16 +266,18 @@ def test_every_pair_of_status_and_event_is_decided() -> None:
 
 @given(st.lists(st.sampled_from(ANY), max_size=12))
 def test_no_order_of_events_runs_what_was_not_accepted(events: list[ev.Event]) -> None:
-    """A hostile order: refused events change nothing, and at most one effect is ever released."""
-    state, released = st_.RunState(), []
+    """A hostile order: refused events change nothing, and an effect is released again only if it was taken back."""
+    state, released, undone = st_.RunState(), [], 0
     for event in events:
         try:
             state, commands = controller.step(state, event)
         except IllegalTransition:
             continue
-        released += commands
+        undone += event is UNDONE
+        released += [command for command in commands if isinstance(command, RunEffect)]
         assert st_.from_json(st_.to_json(state)) == state
-    assert len(released) <= 1
+    assert len(released) <= 1 + undone
+    assert len({command.key for command in released}) == len(released)
     executing = [p for p in state.proposals.values() if p.status in {"executing", "executed"}]
     assert bool(executing) <= bool(released)
 

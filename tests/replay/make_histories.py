@@ -8,6 +8,7 @@ A story that exists is never changed: its file stands for runs that are under wa
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,16 @@ from tests.core.stories import (
     pipeline,
     received,
     rejected,
+    revision,
+    roll_back,
+    rollback_failed,
+    rollback_settled,
+    rolled_back,
+    sent_back,
     settled,
     signal,
+    superseded,
+    undone,
 )
 
 FOLDER = Path(__file__).parent / "histories"
@@ -355,6 +364,76 @@ def effect_refused() -> Story:
     return story
 
 
+def approval_taken_back() -> Story:
+    """And given again: the same effect, under another command."""
+    story = _proposing()
+    story.propose("draft", "hold")
+    story.tell(replace(approved(), undo_s=8))
+    story.tell(undone())
+    story.tell(replace(approved(by="rolf"), undo_s=8))
+    story.execute()
+    story.finish("tell")
+    return story
+
+
+def edited_and_approved() -> Story:
+    story = _proposing()
+    story.propose("draft", "hold")
+    story.tell(superseded())
+    story.tell(revision("draft", edited_by="rita"))
+    story.tell(disposed("hold", "p2"))
+    story.tell(approved("p2"))
+    story.execute("p2")
+    story.finish("tell")
+    return story
+
+
+def sent_back_by_a_person() -> Story:
+    story = _proposing()
+    story.propose("draft", "hold")
+    story.tell(sent_back())
+    story.finish("draft", {"action": "refund.create"}, attempt=2)
+    story.tell(superseded(by="a"))
+    story.tell(revision("draft"))
+    story.tell(disposed("hold", "p2"))
+    story.tell(approved("p2"))
+    story.execute("p2")
+    story.finish("tell")
+    return story
+
+
+def _executed() -> Story:
+    story = _proposing()
+    story.propose("draft")
+    story.execute()
+    story.finish("tell")
+    return story
+
+
+def effect_rolled_back() -> Story:
+    story = _executed()
+    story.tell(roll_back())
+    story.tell(rolled_back())
+    return story
+
+
+def rollback_tried_again() -> Story:
+    story = _executed()
+    story.tell(roll_back())
+    story.tell(rollback_failed())
+    story.tell(rollback_settled("retry"))
+    story.tell(rolled_back())
+    return story
+
+
+def rollback_given_up() -> Story:
+    story = _executed()
+    story.tell(roll_back())
+    story.tell(rollback_failed())
+    story.tell(rollback_settled("give_up"))
+    return story
+
+
 def machine_by_guards() -> Story:
     ways = {"done": [{"if": "event.size > data.intent.limit", "to": "ask"}, {"to": "good"}]}
     states = {"sort": _state(agent(), on=ways), "ask": _state(approval()), **ENDS}
@@ -458,6 +537,12 @@ STORIES: dict[str, Callable[[], Story]] = {
         effect_settled_as_not_happened,
         effect_run_again,
         effect_refused,
+        approval_taken_back,
+        edited_and_approved,
+        sent_back_by_a_person,
+        effect_rolled_back,
+        rollback_tried_again,
+        rollback_given_up,
         machine_by_guards,
         machine_left_by_signal,
         machine_by_time,

@@ -269,7 +269,10 @@ def _end_child(
 
 def receive_proposal(state: RunState, event: ev.ProposalReceived) -> RunState:
     known = state.works.get(event.work)
-    if known is None or known.status != "deciding" or known.proposal:
+    # A revision stands where what it revises stood; anything else has to find the place empty.
+    if known is None or known.status != "deciding":
+        raise IllegalTransition(event.proposal, "not asked for", event.kind)
+    if known.proposal and known.proposal != event.revises:
         raise IllegalTransition(event.proposal, "not asked for", event.kind)
     if _is_of_an_earlier_visit(known, event):
         raise IllegalTransition(event.proposal, "not asked for", event.kind)

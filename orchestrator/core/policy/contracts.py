@@ -66,7 +66,7 @@ def masked_problems(schema: Json, pointers: Sequence[str]) -> list[Problem]:
     return [
         Problem(f"/masked/{index}", reason)
         for index, text in enumerate(pointers)
-        if (reason := _wrong_mask(schema, text))
+        if (reason := wrong_place(schema, text))
     ]
 
 
@@ -161,10 +161,11 @@ def _value_at(value: Json, parts: Sequence[str]) -> Json:
     return value
 
 
-# Masks -------------------------------------------------------------------------------------------
+# Places ------------------------------------------------------------------------------------------
 
 
-def _wrong_mask(schema: Json, text: str) -> str:
+def wrong_place(schema: Json, text: str) -> str:
+    """Why a pointer leads to nothing that the schema names, or nothing."""
     if not text.startswith("/"):
         return "must be a JSON Pointer into the value, such as /card_number"
     found: list[Json] = [schema]
@@ -178,7 +179,7 @@ def _wrong_mask(schema: Json, text: str) -> str:
 
 
 def _inside(part: Mapping[str, Any], name: str) -> list[Json]:
-    """What may stand under the name; only what is declared counts, or a slip would hide nothing."""
+    """What may stand under the name; only what is declared counts, or a slip would go unseen."""
     members: Mapping[str, Json] = part.get("properties", {})
     if name in members:
         return [members[name]]

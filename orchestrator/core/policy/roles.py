@@ -15,22 +15,29 @@ _LOOK = frozenset(
         "routing.view",
     }
 )
+_DECIDE = frozenset({"queue.decide", "audits.decide"})
 CAPABILITIES: dict[str, frozenset[str]] = {
-    REVIEWER: frozenset({"queue.decide"}) | _LOOK,
+    REVIEWER: _DECIDE | _LOOK,
     ADMIN: frozenset(
         {
-            "queue.decide",
+            "queue.assign",
+            "teams.edit",
+            "reasons.edit",
             "runs.cancel",
+            "effects.undo",
             "audit.view",
             "rules.edit",
             "contracts.edit",
             "routing.edit",
             "workflows.edit",
             "tokens.issue",
+            "people.edit",
+            "webhooks.edit",
         }
     )
+    | _DECIDE
     | _LOOK,
-    MANAGER: frozenset({"audit.view"}) | _LOOK,
+    MANAGER: frozenset({"audit.view", "queue.assign", "teams.edit"}) | _LOOK,
 }
 ROLES = tuple(CAPABILITIES)
 

@@ -1,0 +1,29 @@
+"""Why blind items open and how they close, in the words that are stored.
+
+confirmed          the auditor would have done what was done
+overturned         the auditor would not have; a third person is asked
+for the first      the third person would have done what was done
+for the auditor    the third person sides with the auditor: what was done was wrong
+deadline           nobody judged it in time; it says nothing
+"""
+
+DRAWN = "drawn by chance to be judged blind"
+# Left out of every share: what somebody picked says nothing about the rest.
+PICKED = "picked to be judged blind"
+DISPUTED = "two verdicts about it disagree"
+
+CONFIRMED = "confirmed"
+OVERTURNED = "overturned"
+FOR_THE_FIRST = "for the first"
+FOR_THE_AUDITOR = "for the auditor"
+DEADLINE = "deadline"
+
+
+def compare(*, was_let_run: bool, would_let_run: bool) -> str:
+    """What an auditor makes of what was done."""
+    return CONFIRMED if was_let_run == would_let_run else OVERTURNED
+
+
+def settle(*, auditor_would: bool, third_would: bool) -> str:
+    """Whom the third person sides with, once the auditor has disagreed with what was done."""
+    return FOR_THE_AUDITOR if auditor_would == third_would else FOR_THE_FIRST
