@@ -50,6 +50,14 @@ NAMES = (
     "asked-in-transaction",
     # A person's decision is stored, and the transaction is still open.
     "decided-in-transaction",
+    # A decision is taken back, and the transaction is still open.
+    "undone-in-transaction",
+    # A revision stands in the place of a proposal, and the transaction is still open.
+    "revised-in-transaction",
+    # An effect is to be rolled back, and the transaction is still open.
+    "rollback-asked-in-transaction",
+    # The target has undone an effect, and nothing of it is stored.
+    "rolled-back-not-recorded",
     # A request is committed, and its answer is not sent.
     "web-committed-not-answered",
     # A checkpoint of the log is signed, and it is not stored.
@@ -66,6 +74,10 @@ NAMES = (
     "batch-counted-not-stored",
     # A batch of a backtest is stored, and the transaction is still open.
     "batch-stored-in-transaction",
+    # A worker has claimed a message and has not sent it.
+    "delivery-claimed",
+    # A message was sent, and nothing of it is stored.
+    "delivered-not-recorded",
 )
 
 KILL, SLEEP, FAIL = "kill", "sleep", "fail"

@@ -25,6 +25,13 @@ class Executor(Protocol):
     Idempotent by key: after a crash the engine calls again with the same one. A target that cannot
     promise that says so by an attribute `repeatable = False`; it is never called twice, and a call
     without an answer is put before a person.
+
+    One that has a method `undo(call, receipt)` can roll an effect back: it is handed what was done and
+    the receipt and a key of its own, and after a crash is called again with the same one. Without such
+    a method, or where calls are not `repeatable`, nothing offers it.
+
+    One that has a method `look(call)` gives the state of the target as JSON without changing it, in
+    at most a few seconds: people see it, and an approval counts for the state that was shown.
     """
 
     def call(self, call: EffectCall) -> dict[str, Any]: ...

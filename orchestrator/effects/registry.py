@@ -1,7 +1,10 @@
 """Which executors exist. An effect keeps the name of its own, so the list may grow but not shrink."""
 
+from collections.abc import Callable
+from typing import Any
+
 from orchestrator.core.errors import EffectUnavailable
-from orchestrator.effects.base import Executor
+from orchestrator.effects.base import EffectCall, Executor
 from orchestrator.effects.ledger import Ledger
 from orchestrator.plugins import load
 
@@ -21,6 +24,14 @@ def find(name: str) -> Executor:
             f"this worker knows no executor {name!r}; it is in none of its AGENT_MODULES"
         )
     return executor
+
+
+type Undo = Callable[[EffectCall, dict[str, Any]], dict[str, Any]]
+
+
+def undo_of(executor: Executor) -> Undo | None:
+    """How it undoes what it did, if it declares any way, and one that may be gone twice."""
+    return getattr(executor, "undo", None) if is_repeatable(executor) else None
 
 
 def is_repeatable(executor: Executor) -> bool:

@@ -23,9 +23,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from orchestrator import queue as doorbell
 from orchestrator.agents.isolated import ISOLATION
 from orchestrator.core.codec import Json
-from orchestrator.core.commands import RunAgent, RunEffect
+from orchestrator.core.commands import RollBack, RunAgent, RunEffect
 from orchestrator.core.errors import CountersignError, LeaseLost
-from orchestrator.engine import inputs, perform
+from orchestrator.engine import inputs, perform, roll_back
 from orchestrator.engine.advance import Advanced, Ending, Taking, advance
 from orchestrator.engine.claim import Claimed, claim, renew
 from orchestrator.engine.memory import Memory
@@ -347,7 +347,7 @@ class Crew:
 
     def _load(self, claims: Sequence[Claimed]) -> dict[int, Any]:
         agents = [claimed for claimed in claims if claimed.kind == RunAgent.kind]
-        effects = [claimed for claimed in claims if claimed.kind == RunEffect.kind]
+        effects = [c for c in claims if c.kind in {RunEffect.kind, RollBack.kind}]
         given: dict[int, Any] = {}
         if agents:
             given |= inputs.load_for_agents(agents, self._memory)
@@ -374,6 +374,14 @@ class Crew:
                 claimed,
                 lambda record: perform.run_effect(claimed, found, record),
                 lambda: perform.effect_overdue(claimed, found, timeout),
+                timeout,
+            )
+        if claimed.kind == RollBack.kind:
+            timeout = perform.effect_timeout_s(found)
+            return Job(
+                claimed,
+                lambda record: roll_back.roll_back(claimed, found),
+                lambda: roll_back.overdue(claimed, found, timeout),
                 timeout,
             )
         return Job(

@@ -11,7 +11,7 @@ from orchestrator.engine import sql
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import definition_of, plan_of
-from orchestrator.models import Disposition, Effect, Proposal
+from orchestrator.models import Decision, Disposition, Effect, Proposal
 
 _EVENTS = """
     SELECT e.run_id, e.seq, e.kind, e.payload
@@ -96,8 +96,12 @@ def _read_values(places: set[tuple[str, int]], memory: Memory) -> Values:
 
 
 def _sent_back(proposal: str) -> Json:
-    """What was proposed, and why it was sent back."""
+    """What was proposed, and why it was sent back: by its score, or by a person in words."""
     found = Proposal.objects.get(pk=proposal)
     disposition = Disposition.objects.filter(proposal=proposal).order_by("-pk").first()
     reasons: Json = disposition.reasons if disposition else []
-    return {"proposal": read(found.payload), "reasons": reasons}
+    handed: dict[str, Json] = {"proposal": read(found.payload), "reasons": reasons}
+    asked = Decision.objects.filter(item__proposal=found, verdict="respond", undone_at=None)
+    if (answer := asked.order_by("pk").last()) is not None:
+        handed["asked"] = answer.note
+    return handed

@@ -16,8 +16,11 @@ from django.db.models.functions import Now
 from orchestrator.core import events as ev
 from orchestrator.core.patterns.work import OVER
 from orchestrator.core.state import RunState
-from orchestrator.engine import store
-from orchestrator.models import Command, Effect, Proposal, ReviewItem
+from orchestrator.engine import notices, store
+from orchestrator.engine.opening import open_item
+from orchestrator.models import AuditEntry, Command, Effect, Proposal, ReviewItem
+
+DEADLINE = "deadline"
 
 
 @dataclass(slots=True)
@@ -27,7 +30,10 @@ class Projection:
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
     resting: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
-    lost: list[tuple[str, ev.EffectLost]] = field(default_factory=list)
+    # Effects on their way back.
+    moved: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stuck: list[ev.RollbackFailed] = field(default_factory=list)
+    lost: list[ev.EffectLost] = field(default_factory=list)
     # Review items whose question nobody has to answer any more, and why.
     moot: dict[str, str] = field(default_factory=dict)
     # Runs that ended before their time.
@@ -40,7 +46,7 @@ class Projection:
             self._see_works(before, after, event)
         if after.has_ended and not before.has_ended and after.status != "completed":
             self._see_stop(run, after)
-        self._see_effect(run, event)
+        self._see_effect(event)
 
     def rest(self, effect: str) -> None:
         self.resting.append(effect)
@@ -52,19 +58,15 @@ class Projection:
         for status, proposals in by_status.items():
             Proposal.objects.filter(pk__in=proposals).update(status=status)
         self._write_effects()
-        ReviewItem.objects.bulk_create(_unknown(run, event, at) for run, event in self.lost)
+        for event in self.lost:
+            _ask_about(event, ReviewItem.Kind.UNKNOWN_EFFECT, "its outcome is unknown", at)
+        for failed in self.stuck:
+            _ask_about(failed, ReviewItem.Kind.FAILED_COMPENSATION, "it was not undone", at)
         if self.stopped:
             store.cancel(self.stopped)
             _withdraw_stuck(self.stopped)
         for item, why in self.moot.items():
-            ReviewItem.objects.waiting().filter(pk=item).update(
-                status=ReviewItem.Status.EXPIRED
-                if why == "deadline"
-                else ReviewItem.Status.WITHDRAWN,
-                closed_because=why,
-                closed_at=Now(),
-                version=F("version") + 1,
-            )
+            _close(item, why)
 
     def _see_proposals(self, before: RunState, after: RunState) -> None:
         for key, proposal in after.proposals.items():
@@ -81,7 +83,7 @@ class Projection:
             if not known.item or known.status in OVER or work is known or work is None:
                 continue
             if work.status in OVER or work.item != known.item:
-                self.moot[known.item] = "deadline"
+                self.moot[known.item] = DEADLINE
 
     def _see_stop(self, run: str, after: RunState) -> None:
         """Nobody is asked any more."""
@@ -90,7 +92,7 @@ class Projection:
             if work.item and work.status not in OVER:
                 self.moot[work.item] = f"the run {after.status}"
 
-    def _see_effect(self, run: str, event: ev.Event) -> None:
+    def _see_effect(self, event: ev.Event) -> None:
         if isinstance(event, ev.EffectStarted):
             self.started.append(event.effect)
         elif isinstance(event, ev.EffectSucceeded):
@@ -100,9 +102,29 @@ class Projection:
             self.ended[event.effect] = {"status": Effect.Status.FAILED, "error": event.error}
         elif isinstance(event, ev.EffectLost):
             self.ended[event.effect] = {"status": Effect.Status.UNKNOWN, "error": event.error}
-            self.lost.append((run, event))
+            self.lost.append(event)
         elif isinstance(event, ev.EffectSettled):
             self._see_settled(event)
+        else:
+            self._see_rollback(event)
+
+    def _see_rollback(self, event: ev.Event) -> None:
+        status = Effect.Status
+        if isinstance(event, ev.RollbackRequested):
+            self.moved[event.effect] = {"status": status.UNDOING}
+        elif isinstance(event, ev.RollbackDone):
+            self.moved[event.effect] = {"status": status.UNDONE, "undo_receipt": event.receipt}
+        elif isinstance(event, ev.RollbackFailed):
+            self.moved[event.effect] = {"status": status.DONE}
+            self.stuck.append(event)
+        elif isinstance(event, ev.RollbackSettled):
+            by = {"settled_by": event.by, "verdict": event.verdict, "note": event.note}
+            after: dict[str, dict[str, Any]] = {
+                "retry": {"status": status.UNDOING},
+                "happened": {"status": status.UNDONE, "undo_receipt": by},
+                "give_up": {"status": status.DONE},
+            }
+            self.moved[event.effect] = after[event.verdict]
 
     def _see_settled(self, event: ev.EffectSettled) -> None:
         by = {"settled_by": event.by, "verdict": event.verdict, "note": event.note}
@@ -123,6 +145,8 @@ class Projection:
             )
         for effect, values in self.ended.items():
             Effect.objects.filter(pk=effect).update(finished_at=Now(), **values)
+        for effect, values in self.moved.items():
+            Effect.objects.filter(pk=effect).update(**values)
         if self.resting:
             Effect.objects.filter(pk__in=self.resting).update(status=Effect.Status.PENDING)
         if self.released:
@@ -132,16 +156,36 @@ class Projection:
             )
 
 
-def _unknown(run: str, event: ev.EffectLost, at: datetime) -> ReviewItem:
+def _ask_about(
+    event: ev.EffectLost | ev.RollbackFailed, kind: str, otherwise: str, at: datetime
+) -> None:
     """Only a person can find out, so a person is asked."""
-    return ReviewItem(
-        run_id=run,
-        proposal_id=event.proposal,
-        kind=ReviewItem.Kind.UNKNOWN_EFFECT,
-        opened_because=[str(event.error.get("reason", "its outcome is unknown"))],
-        priority=1,
+    related = ("run__workflow_version__workflow", "run__token__owner", "token__owner")
+    proposal = Proposal.objects.select_related(*related, "contract_version").get(pk=event.proposal)
+    open_item(
+        proposal.run,
+        kind,
+        proposal=proposal,
+        because=[str(event.error.get("reason", otherwise))],
         due_at=at + timedelta(hours=settings.REVIEW_DUE_HOURS),
     )
+
+
+def _close(item: str, why: str) -> None:
+    """A deadline that passed is told, whoever noticed it: the sweeper, or the run itself."""
+    is_over = why == DEADLINE
+    status = ReviewItem.Status.EXPIRED if is_over else ReviewItem.Status.WITHDRAWN
+    closed = (
+        ReviewItem.objects.waiting()
+        .filter(pk=item)
+        .update(status=status, closed_because=why, closed_at=Now(), version=F("version") + 1)
+    )
+    if closed and is_over:
+        expired = ReviewItem.objects.get(pk=item)
+        AuditEntry.objects.create(
+            verb="review_item.expired", object_id=expired.run_id, detail={"item": item}
+        )
+        notices.expired(expired)
 
 
 def _withdraw_stuck(runs: list[str]) -> None:

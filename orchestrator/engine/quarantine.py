@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
-from orchestrator.core.commands import RunEffect, TellParent
+from orchestrator.core.commands import RollBack, RunEffect, TellParent
 from orchestrator.engine.advance import Step, advance
+from orchestrator.engine.opening import open_item
 from orchestrator.models import AuditEntry, Command, Effect, ReviewItem, Run
 
 # Rung for so long ago that the sweeper rings at once.
@@ -46,12 +47,11 @@ def _ask(command: Command) -> None:
         f"workers stopped {command.crashes} times while running it, or it takes longer than its "
         "lease; it is not tried again until somebody says so"
     )
-    ReviewItem.objects.create(
-        run_id=command.run_id,
+    open_item(
+        command.run,
+        ReviewItem.Kind.STUCK_COMMAND,
         command=command,
-        kind=ReviewItem.Kind.STUCK_COMMAND,
-        opened_because=[reason],
-        priority=1,
+        because=[reason],
         due_at=timezone.now() + timedelta(hours=settings.REVIEW_DUE_HOURS),
     )
     AuditEntry.objects.create(
@@ -96,6 +96,9 @@ def _given_up(command: Command, payload: dict[str, Json], error: dict[str, Json]
         lost = effect.may_have_happened or effect.status == Effect.Status.CALLING
         kind = ev.EffectLost if lost else ev.EffectFailed
         return kind(proposal=effect.proposal_id, effect=effect.pk, error=error)
+    if command.kind == RollBack.kind:
+        effect = Effect.objects.get(pk=payload["effect"])
+        return ev.RollbackFailed(proposal=effect.proposal_id, effect=effect.pk, error=error)
     return ev.WorkFailed(
         work=str(payload["work"]),
         attempt=int(str(payload.get("attempt", 1))),

@@ -1,6 +1,6 @@
 """The key that signs checkpoints: Ed25519, in a file, never in the database.
 
-The only import of `cryptography`. Beside the private key lies the public one, as `<name>.pub`. After
+Beside the private key lies the public one, as `<name>.pub`. After
 a key was changed that file holds several: each of them is believed.
 """
 

@@ -138,7 +138,7 @@ _WANT = """
 _CANCEL = """
     UPDATE orchestrator_command SET status = 'cancelled', finished_at = statement_timestamp()
      WHERE run_id = ANY(%(runs)s::text[]) AND status IN ('pending', 'quarantined')
-       AND kind NOT IN ('run_effect', 'tell_parent')
+       AND kind NOT IN ('run_effect', 'roll_back', 'tell_parent')
 """
 
 

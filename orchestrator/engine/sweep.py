@@ -11,17 +11,25 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from orchestrator import queue
 from orchestrator.core import events as ev
-from orchestrator.engine import quarantine
+from orchestrator.engine import audits, deliveries, notices, quarantine
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.checkpoint import checkpoint
 from orchestrator.failpoints import failpoint
-from orchestrator.models import AuditEntry, Command, IdempotencyRecord, Proposal, ReviewItem, Run
+from orchestrator.models import (
+    AuditEntry,
+    BrowserSession,
+    Command,
+    IdempotencyRecord,
+    Proposal,
+    ReviewItem,
+    Run,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +44,11 @@ class Swept:
 def sweep() -> Swept:
     """Each broom on its own: what one cannot lift must not keep the others from their work."""
     _guarded(_forget)
+    _guarded(deliveries.forget)
     leases = _guarded(_end_leases)
     _guarded(quarantine.set_apart)
+    _guarded(_wake_items)
+    _guarded(audits.expire)
     _guarded(checkpoint)
     return Swept(
         leases=leases,
@@ -93,8 +104,10 @@ def _forget() -> int:
     kept_since = Now() - timedelta(hours=settings.IDEMPOTENCY_KEEP_HOURS)
     old = IdempotencyRecord.objects.filter(created_at__lt=kept_since)
     IdempotencyRecord.objects.filter(pk__in=old.values("pk")[: settings.SWEEP_BATCH]).delete()
-    over = Session.objects.filter(expire_date__lt=Now())
-    return Session.objects.filter(pk__in=over.values("pk")[: settings.SWEEP_BATCH]).delete()[0]
+    over = BrowserSession.objects.filter(expire_date__lt=Now())
+    return BrowserSession.objects.filter(pk__in=over.values("pk")[: settings.SWEEP_BATCH]).delete()[
+        0
+    ]
 
 
 def _ring_again() -> int:
@@ -161,12 +174,33 @@ def _expire_item(row: tuple[str, str]) -> int:
             closed_because="deadline",
             closed_at=Now(),
             version=item.version + 1,
+            lease="",
+            lease_until=None,
         )
         advance([Step(run, ev.ProposalExpired(proposal=item.proposal_id, item=item.pk))])
         AuditEntry.objects.create(
             verb="review_item.expired", object_id=item.proposal_id, detail={"item": item.pk}
         )
+        notices.expired(item)
     return 1
+
+
+def _wake_items() -> int:
+    """Snoozed until news of their run, and there is some."""
+    asleep = ReviewItem.objects.waiting().filter(
+        wakes_on=ReviewItem.WakesOn.RUN,
+        snoozed_until__gt=Now(),
+        run__seq__gt=F("snoozed_at_seq"),
+    )
+    with transaction.atomic():
+        waking = list(
+            asleep.select_for_update(of=("self",), skip_locked=True)[: settings.SWEEP_BATCH]
+        )
+        ReviewItem.objects.filter(pk__in=[item.pk for item in waking]).update(
+            snoozed_until=None, wakes_on=""
+        )
+        notices.woken(waking)
+    return len(waking)
 
 
 def _expire_revisions() -> int:

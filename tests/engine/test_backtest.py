@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orchestrator import backtest_queries, queue
-from orchestrator.actions import backtests, reviews, rules
+from orchestrator.actions import backtests, rules
 from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.backtest import Findings
 from orchestrator.engine import backtest as engine
@@ -22,6 +22,7 @@ from orchestrator.models import (
     ReviewItem,
     RuleVersion,
 )
+from tests import deciding
 from tests.conftest import Cast
 from tests.recorded import Told, record
 
@@ -76,11 +77,10 @@ def refund(propose: Propose, amount: int, **changes: Any) -> Proposal:
 def decide(cast: Cast, proposal: Proposal, verdict: str) -> None:
     item = ReviewItem.objects.get(proposal=proposal, status="waiting")
     reason = "wrong_value" if verdict == "reject" else ""
-    reviews.decide(
+    deciding.decide(
         Actor(cast.rita),
         item.pk,
         verdict=verdict,
-        version=item.version,
         reason=reason,
         idempotency_key=f"{item.pk}/{verdict}",
     )
@@ -139,13 +139,8 @@ def test_two_people_count_by_what_came_out(
     finish()
     assert findings(open_still).after.unknown == 1
     item = ReviewItem.objects.get()
-    reviews.decide(
-        Actor(cast.rolf),
-        item.pk,
-        verdict="reject",
-        version=item.version,
-        reason="wrong_value",
-        idempotency_key="second",
+    deciding.decide(
+        Actor(cast.rolf), item.pk, verdict="reject", reason="wrong_value", idempotency_key="second"
     )
     asked = ask(cast, draft(condition="proposal.args.amount_minor <= 90000"))
     finish()

@@ -10,7 +10,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orchestrator import queue
-from orchestrator.actions import reviews
 from orchestrator.actions.actor import Actor
 from orchestrator.engine import perform
 from orchestrator.engine.sweep import Swept, sweep
@@ -23,6 +22,7 @@ from orchestrator.models import (
     Proposal,
     ReviewItem,
 )
+from tests import deciding
 from tests.conftest import Cast
 from tests.roles import as_owner
 from tests.work import claim_one, run
@@ -89,9 +89,7 @@ def test_a_command_that_kills_its_workers_is_put_before_a_person(stuck: Command)
 
 def settle(person: User, verdict: str) -> None:
     item = ReviewItem.objects.get()
-    reviews.decide(
-        Actor(person), item.pk, verdict=verdict, version=1, idempotency_key="k", note="I looked"
-    )
+    deciding.decide(Actor(person), item.pk, verdict=verdict, idempotency_key="k", note="I looked")
 
 
 def test_the_person_has_it_tried_again(stuck: Command, cast: Cast) -> None:

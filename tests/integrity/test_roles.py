@@ -106,7 +106,9 @@ def test_the_list_of_rights_names_what_is_written_once(urls: Urls) -> None:
         )
         written_once = {table for (table,) in found}
     limited = {table for table, rights in RIGHTS.items() if rights in (READ, APPEND)}
-    assert limited - written_once == {"django_migrations", "orchestrator_run"}
+    # A decision may be marked as taken back, once; a trigger of its own sees to that.
+    moving = {"orchestrator_run", "orchestrator_decision"}
+    assert limited - written_once == {"django_migrations"} | moving
     assert written_once - limited == set()
 
 
