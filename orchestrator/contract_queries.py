@@ -1,10 +1,12 @@
 """Reads of contracts, for pages and API alike."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
+from orchestrator.core.policy.display import DEFAULT, Review, read_review
 from orchestrator.models import Contract, ContractVersion
 
 # A rule over more actions than these is not checked against their contracts.
@@ -40,6 +42,14 @@ def contract_versions(kind: str, name: str, *, at_most: int) -> list[ContractVer
     """Newest first, without their schemas."""
     rows = _versions().filter(contract__kind=kind, contract__name=name)
     return list(rows.defer("schema").order_by("-number")[:at_most])
+
+
+@lru_cache(maxsize=1_000)
+def review_of(version: int | None) -> Review:
+    """How people meet an action by this version of its contract. Versions never change, so it is kept."""
+    if version is None:
+        return DEFAULT
+    return read_review(ContractVersion.objects.values_list("review", flat=True).get(pk=version))
 
 
 class Scope(NamedTuple):

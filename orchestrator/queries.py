@@ -1,6 +1,6 @@
 """Reads that span models, for pages and API alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -15,6 +15,7 @@ from orchestrator.core.definitions import DIRECT
 from orchestrator.core.state import RunState
 from orchestrator.models import (
     ApiToken,
+    Decision,
     Disposition,
     Effect,
     Evaluation,
@@ -39,6 +40,9 @@ class ProposalReport:
     evaluations: list[Evaluation]
     item: ReviewItem | None
     effect: Effect | None
+    # The proposal that stands in its place, and what a person asked its agent to change.
+    revised_by: str | None = field(default=None, kw_only=True)
+    asked: str = field(default="", kw_only=True)
 
     @property
     def requires_human(self) -> bool:
@@ -58,14 +62,34 @@ def report_of(proposal: Proposal) -> ProposalReport:
     checks = PolicyCheck.objects.filter(snapshot=snapshot, enforced=True).select_related(
         "rule_version__rule"
     )
+    # Nor what people judged blindly: agents must not learn what is audited, nor auditors what was said.
+    scores = Evaluation.objects.filter(snapshot=snapshot).exclude(
+        evaluator=Evaluation.Evaluator.PERSON
+    )
+    items = ReviewItem.objects.filter(proposal=proposal).exclude(kind__in=ReviewItem.BLIND)
     return ProposalReport(
         proposal=proposal,
         checks=list(checks.order_by("pk")),
         disposition=disposition,
-        evaluations=list(Evaluation.objects.filter(snapshot=snapshot).order_by("pk")),
-        item=ReviewItem.objects.filter(proposal=proposal).order_by("-pk").first(),
+        evaluations=list(scores.order_by("pk")),
+        item=items.order_by("-pk").first(),
         effect=Effect.objects.filter(proposal=proposal).first(),
+        revised_by=_revised_by(proposal),
+        asked=_asked(proposal),
     )
+
+
+def _revised_by(proposal: Proposal) -> str | None:
+    if proposal.status != Proposal.Status.SUPERSEDED:
+        return None
+    return Proposal.objects.filter(revises=proposal).values_list("pk", flat=True).first()
+
+
+def _asked(proposal: Proposal) -> str:
+    if proposal.status != Proposal.Status.REVISION_REQUESTED:
+        return ""
+    asked = Decision.objects.filter(item__proposal=proposal, verdict="respond", undone_at=None)
+    return str(asked.order_by("-pk").values_list("note", flat=True).first() or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,15 +39,17 @@ _STORE = """
           FROM given g JOIN snapshot s ON s.proposal_id = g.id
     ), item AS (
         INSERT INTO orchestrator_reviewitem (id, run_id, proposal_id, work, question, kind, status,
-            opened_because, closed_because, version, priority, approvals_needed, due_at, created_at,
-            closed_at)
-        SELECT item, %s, id, '', '', 'escalation', 'decided', '[]', human, 2, 0, 1, at, at, at
+            opened_because, closed_because, version, priority, priority_because, approvals_needed,
+            action, agent, target, tier, fired, allows, undo_s, lease, wakes_on, snoozed_at_seq,
+            due_at, created_at, closed_at)
+        SELECT item, %s, id, '', '', 'escalation', 'decided', '[]', human, 2, 0, '[]', 1,
+               action, agent, '', 'normal', '{}', '{}', 0, '', '', 0, at, at, at
           FROM given WHERE human <> ''
     )
     INSERT INTO orchestrator_decision (id, item_id, reviewer_id, verdict, reason, note, payload_digest,
-        item_version, idempotency_key, created_at)
+        target_digest, item_version, idempotency_key, created_at)
     SELECT decision, item, %s, human, CASE human WHEN 'reject' THEN 'wrong_value' ELSE '' END, '',
-           digest, 1, decision, at
+           digest, '', 1, decision, at
       FROM given WHERE human <> ''
 """
 

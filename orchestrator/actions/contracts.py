@@ -23,6 +23,7 @@ from orchestrator.core.errors import (
     ContractIncompatible,
     ContractInvalid,
     NotFound,
+    Problem,
 )
 from orchestrator.core.policy.changes import RESERVED, is_change
 from orchestrator.core.policy.contracts import (
@@ -32,6 +33,7 @@ from orchestrator.core.policy.contracts import (
     misfits,
     problems_of,
 )
+from orchestrator.core.policy.display import review_problems
 from orchestrator.core.policy.guardrails import names
 from orchestrator.models import Contract, ContractVersion, RuleVersion
 
@@ -63,10 +65,15 @@ class Wording:
     description: str
     masked: list[str]
     error_budget_bp: int
+    review: dict[str, Any]
 
     @property
     def content_hash(self) -> str:
-        return digest(canonical(asdict(self)))
+        """What is not said is not part of it, so that versions from before it could be said keep theirs."""
+        said = asdict(self)
+        if not self.review:
+            del said["review"]
+        return digest(canonical(said))
 
 
 def save(actor: Actor, *, kind: str, name: str, schema: Json, **wording: Any) -> ContractVersion:
@@ -87,6 +94,7 @@ def record(
     description: str = "",
     masked: Sequence[str] = (),
     error_budget_bp: int = 100,
+    review: Mapping[str, Any] | None = None,
     note: str = "",
     based_on: int | None = None,
 ) -> Saved:
@@ -105,6 +113,7 @@ def record(
         description=description,
         masked=list(masked),
         error_budget_bp=error_budget_bp,
+        review=dict(review or {}),
     )
     _check_wording(wording, kind, note)
     with transaction.atomic():
@@ -195,9 +204,18 @@ def _check_wording(wording: Wording, kind: str, note: str) -> None:
     _check_choice("tier", wording.tier, ContractVersion.Tier.values)
     _check_masks(wording.masked)
     schema = read(wording.schema)
-    problems = problems_of(schema, kind) or masked_problems(schema, wording.masked)
+    problems = problems_of(schema, kind) or [
+        *masked_problems(schema, wording.masked),
+        *_review_problems(wording.review, schema, kind),
+    ]
     if problems:
         raise ContractInvalid(problems)
+
+
+def _review_problems(review: Mapping[str, Json], schema: Json, kind: str) -> list[Problem]:
+    if review and kind != Contract.Kind.ACTION:
+        return [Problem("/review", "belongs to actions; only those are put before people")]
+    return review_problems(dict(review), schema)
 
 
 def _check_texts(**texts: str) -> None:
@@ -268,7 +286,7 @@ def _weightier_changes(before: ContractVersion | None, wording: Wording) -> dict
         return {}
     return {
         name: {"before": getattr(before, name), "after": getattr(wording, name)}
-        for name in ("tier", "idempotency", "masked")
+        for name in ("tier", "idempotency", "masked", "review")
         if getattr(before, name) != getattr(wording, name)
     }
 

@@ -7,7 +7,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from orchestrator.actions import (
+    audits,
     backtests,
+    claims,
+    confirmations,
     contracts,
     demo_routing,
     proposals,
@@ -23,6 +26,7 @@ from orchestrator.actions.demo_contracts import DEMO_CONTRACTS
 from orchestrator.actions.demo_workflows import RUNS, WORKFLOWS
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.policy import roles
+from orchestrator.engine.audits import open_for
 from orchestrator.models import ApiToken, Proposal
 
 PEOPLE = {
@@ -112,6 +116,7 @@ def load(*, password: Callable[[], str]) -> dict[str, Any]:
             workflows.save(Actor(people["admin"]), slug, definition)
         _submit_all(people["demo-agents"])
         _decide_some(people)
+        _audit_some(people)
         _start_some(people["demo-agents"])
         _route_some(people)
         _try_a_change(people)
@@ -150,14 +155,33 @@ def _decide_some(people: dict[str, User]) -> None:
     for target, (verdict, reason, note) in DECIDED.items():
         proposal = Proposal.objects.get(target=target)
         item = proposal.review_items.get()
+        reviewer = Actor(people["reviewer2"])
+        held = claims.take(reviewer, item.pk)
         reviews.decide(
-            Actor(people["reviewer2"]),
+            reviewer,
             item.pk,
             verdict=verdict,
-            version=item.version,
+            seen=confirmations.seen(reviewer, held),
             idempotency_key=f"demo {target}",
             reason=reason,
             note=note,
+        )
+
+
+def _audit_some(people: dict[str, User]) -> None:
+    """So few proposals that chance would hardly pick one of them. One verdict is in, and in dispute."""
+    open_for(Proposal.objects.filter(target__in=AUDITED).order_by("pk"))
+    reviewer = Actor(people["reviewer2"])
+    item = audits.take_next(reviewer)
+    if item is not None:
+        audits.judge(
+            reviewer,
+            item.pk,
+            verdict="reject",
+            seen=confirmations.seen(reviewer, item),
+            idempotency_key=f"demo audit {item.target}",
+            reason="missing_evidence",
+            note="Nothing that is attached shows it.",
         )
 
 
@@ -257,6 +281,52 @@ def _cancel(account: str, *, confirmed: bool, confidence: float) -> Suggestion:
     )
 
 
+def _patch(repository: str, summary: str, patch: str, confidence: float) -> Suggestion:
+    return Suggestion(
+        workflow="maintenance",
+        agent="repair-agent",
+        agent_version="7",
+        model="claude-sonnet-4-5",
+        action="code.patch",
+        target=f"repository/{repository}",
+        args={"branch": "fix/rounding", "summary": summary, "patch": patch},
+        confidence=confidence,
+        rationale="The nightly test of the totals has failed since Tuesday.",
+        context={"tests": {"passed": 412, "failed": 1}},
+    )
+
+
+def _statement(database: str, purpose: str, statement: str, rows: int) -> Suggestion:
+    return Suggestion(
+        workflow="maintenance",
+        agent="repair-agent",
+        agent_version="7",
+        model="claude-sonnet-4-5",
+        action="database.run",
+        target=f"database/{database}",
+        args={"statement": statement, "purpose": purpose, "rows_expected": rows},
+        confidence=0.57,
+        rationale="The import of 14 November wrote every session twice.",
+    )
+
+
+PATCH = """\
+--- a/shop/totals.py
++++ b/shop/totals.py
+@@ -12,8 +12,9 @@ from shop.lines import Line
+
+
+ def total(lines: list[Line]) -> int:
+-    \"\"\"In cents.\"\"\"
+-    return int(sum(line.price * line.count for line in lines))
++    \"\"\"In cents, rounded once and half to even, as invoices are.\"\"\"
++    exact = sum(Decimal(line.price) * line.count for line in lines)
++    return int(exact.quantize(Decimal(1), ROUND_HALF_EVEN))
+
+
+ def tax(lines: list[Line]) -> int:
+"""
+
 SUGGESTIONS: tuple[Suggestion, ...] = (
     _refund("A-20917", 1_990, "late_delivery", 0.97, "Delivered nine days late."),
     _refund("A-20918", 4_500, "damaged_item", 0.94, "The photo shows a cracked lid."),
@@ -275,7 +345,8 @@ SUGGESTIONS: tuple[Suggestion, ...] = (
     _email(
         "billing@acme-payments.example",
         "Updated bank details",
-        "Please find our new bank details attached and confirm the transfer today.",
+        "Please find our new bank details at https://acme.example@bank-details.example/new "
+        "and confirm the transfer today.",
         0.93,
         tainted=True,
     ),
@@ -296,7 +367,17 @@ SUGGESTIONS: tuple[Suggestion, ...] = (
     _cancel("C-3318", confirmed=True, confidence=0.95),
     _cancel("C-3324", confirmed=False, confidence=0.92),
     _cancel("C-3329", confirmed=True, confidence=0.69),
+    _patch("shop", "Round totals once, half to even", PATCH, 0.58),
+    _statement(
+        "warehouse",
+        "remove the sessions that were imported twice",
+        "-- keeps the older one of two\nDELETE FROM sessions;\n",
+        1_204,
+    ),
 )
+
+# Three that ran without a person and one that a rule blocked: whoever audits cannot tell which.
+AUDITED = ("order/A-20918", "invoice/2026-1187", "account/C-3318", "user/t.brandt")
 
 DECIDED: dict[str, tuple[str, str, str]] = {
     "order/A-20920": ("approve", "", "Seen the photo, the hinge is broken."),

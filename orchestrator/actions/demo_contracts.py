@@ -30,6 +30,8 @@ _REASON = {
     "description": "why the customer gets money back",
 }
 
+_MONEY = {"/amount_minor": {"as": "money", "currency": "/currency"}}
+
 DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
     {
         "kind": "action",
@@ -55,6 +57,7 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
         "timeout_s": 60,
         "masked": ["/card_number"],
         "note": "The shop sells in Britain and the United States now, and refunds to another card.",
+        "review": {"heading": "Refund {amount_minor} for {target}", "shows": _MONEY},
         "schema": _object(
             ("amount_minor", "currency"),
             amount_minor=_AMOUNT,
@@ -74,6 +77,7 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
         "owner": "finance",
         "tier": "high",
         "timeout_s": 90,
+        "review": {"heading": "Pay {amount_minor} to {payee} for {target}", "shows": _MONEY},
         "schema": _object(
             ("amount_minor", "currency", "payee"),
             amount_minor=_AMOUNT,
@@ -88,6 +92,7 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
         "owner": "security",
         "tier": "high",
         "timeout_s": 60,
+        "review": {"heading": "Give {target} the role {role} in {system}"},
         "schema": _object(
             ("system", "role"),
             system=_text("as the directory names it", most=100, examples=["warehouse-wiki"]),
@@ -102,6 +107,10 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
         "owner": "sales",
         "tier": "normal",
         "timeout_s": 30,
+        "review": {
+            "heading": "Send “{subject}” to {to}",
+            "shows": {"/body": {"as": "email", "to": "/to", "subject": "/subject"}},
+        },
         "schema": _object(
             ("to", "subject", "body"),
             to={
@@ -121,6 +130,7 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
         "owner": "support",
         "tier": "normal",
         "timeout_s": 60,
+        "review": {"heading": "Cancel the subscription of {target}"},
         "schema": _object(
             ("effective",),
             effective={
@@ -128,6 +138,49 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
                 "description": "when the customer loses access",
             },
             refund_unused={"type": "boolean", "description": "pay the rest of the period back"},
+        ),
+    },
+    {
+        "kind": "action",
+        "name": "code.patch",
+        "description": "Changes files of a repository on a branch of its own.",
+        "owner": "platform",
+        "tier": "normal",
+        "timeout_s": 120,
+        "review": {
+            "heading": "Patch {target}: {summary}",
+            "shows": {"/patch": {"as": "diff"}},
+        },
+        "schema": _object(
+            ("branch", "summary", "patch"),
+            branch=_text("a new branch", most=100, examples=["fix/rounding"]),
+            summary=_text("one line, as the commit will say it"),
+            patch=_text("a unified diff", most=100_000),
+        ),
+    },
+    {
+        "kind": "action",
+        "name": "database.run",
+        "description": "Runs one statement on a database.",
+        "owner": "platform",
+        "tier": "high",
+        "timeout_s": 60,
+        # What ran here nobody can take back, and nobody should write a statement in a hurry.
+        "review": {
+            "heading": "Run a statement on {target}: {purpose}",
+            "shows": {"/statement": {"as": "sql"}},
+            "verbs": ["approve", "respond", "reject"],
+            "undo_s": 60,
+        },
+        "schema": _object(
+            ("statement", "purpose"),
+            statement=_text("in the SQL of that database", most=20_000),
+            purpose=_text("one line"),
+            rows_expected={
+                "type": "integer",
+                "minimum": 0,
+                "description": "how many rows it should touch",
+            },
         ),
     },
     {

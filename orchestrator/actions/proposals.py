@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,11 +15,13 @@ from orchestrator.actions import contracts, effects, runs, thresholds, workflows
 from orchestrator.actions.actor import Actor, audit
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, canonical, digest, read
-from orchestrator.core.errors import BadInput
+from orchestrator.core.errors import BadInput, RevisionBlocked
 from orchestrator.core.policy import evaluation, guardrails, history, masking
 from orchestrator.core.policy.changes import RESERVED, is_change
+from orchestrator.engine import audits
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
+from orchestrator.engine.opening import open_item
 from orchestrator.failpoints import failpoint
 from orchestrator.models import (
     ContractVersion,
@@ -65,6 +68,20 @@ class Suggestion:
     def evidence(self) -> str:
         tainted: list[Json] = list(self.tainted)
         return canonical({"context": self.context, "tainted": tainted, "trace": self.trace})
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The proposal in whose place a new one stands, and who put it there."""
+
+    proposal: Proposal
+    by: str
+    # A person who wrote the new one. An agent's answer has none.
+    editor: User | None = None
+    # The item that the editor had in front of them.
+    item: str | None = None
+    # People had it already, so it comes back to people whatever its score.
+    asked_by_people: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,10 @@ def _check_open_to_agents(action: str) -> None:
 
 
 def propose(claimed: Claimed) -> None:
-    """What an agent of a run said becomes a proposal of that run, checked like any other."""
+    """What an agent of a run said becomes a proposal of that run, checked like any other.
+
+    An agent that was sent back what it proposed answers with what stands in its place.
+    """
     run = Run.objects.select_related("workflow_version__workflow", "token", "started_by").get(
         pk=claimed.run
     )
@@ -135,10 +155,63 @@ def propose(claimed: Claimed) -> None:
         # First of all: every row that refers to the run would lock it in another order.
         Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
         actor = Actor(run.started_by, run.token)
-        judged = _take_in(actor, run, suggestion, claimed=claimed)
+        place = _Place(claimed.payload["work"], claimed.payload.get("visit", 0))
+        judged = _take_in(actor, run, suggestion, place=place, after=_sent_back(run, claimed))
         complete(claimed, *judged.events)
         judged.release()
         failpoint("proposed-in-transaction")
+
+
+def replace(actor: Actor, suggestion: Suggestion, after: Replaced) -> Proposal:
+    """Put a revision in the place of a proposal, in the caller's transaction, who holds the run."""
+    run = after.proposal.run
+    place = _place_of(after.proposal)
+    judged = _take_in(actor, run, suggestion, place=place, after=after)
+    advance([Step(run.pk, event) for event in judged.events])
+    judged.release()
+    failpoint("revised-in-transaction")
+    judged.proposal.refresh_from_db(fields=["status"])
+    return judged.proposal
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The work of a run whose output it is, and which coming to it."""
+
+    work: str = ""
+    visit: int = 0
+
+
+def _place_of(proposal: Proposal) -> _Place:
+    """Where the first of its line stood: each says it in the event with which it was received."""
+    received = Event.objects.filter(
+        run=proposal.run_id, kind="proposal_received", payload__contains=proposal.pk
+    )
+    for event in received.order_by("seq"):
+        data = read(event.payload)
+        if isinstance(data, dict) and data.get("proposal") == proposal.pk:
+            return _Place(str(data.get("work", "")), int(str(data.get("visit", 0))))
+    return _Place()
+
+
+def _sent_back(run: Run, claimed: Claimed) -> Replaced | None:
+    """What the agent was handed back, unless that has expired meanwhile."""
+    state = read(run.state) if run.state else None
+    works = state.get("works", {}) if isinstance(state, dict) else {}
+    work = works.get(claimed.payload["work"]) if isinstance(works, dict) else None
+    inputs = work.get("inputs", {}) if isinstance(work, dict) else {}
+    before = inputs.get("sent_back") if isinstance(inputs, dict) else None
+    known = Proposal.objects.filter(
+        pk=str(before), status=Proposal.Status.REVISION_REQUESTED
+    ).first()
+    if known is None:
+        return None
+    return Replaced(known, by=known.agent, asked_by_people=was_sent_back(known))
+
+
+def was_sent_back(proposal: Proposal) -> bool:
+    """By a person, and not by its score."""
+    return ReviewItem.objects.filter(proposal=proposal, closed_because="sent back").exists()
 
 
 def _suggested(claimed: Claimed, run: Run) -> Suggestion:
@@ -203,6 +276,7 @@ class _Judged:
     def release(self) -> None:
         if self.effect:
             effects.release(self.proposal, effect=self.effect, disposition=self.disposition)
+        audits.draw(self.proposal, self.disposition.verdict)
         audit(
             self.actor,
             "proposal.submitted",
@@ -212,16 +286,32 @@ class _Judged:
 
 
 def _take_in(
-    actor: Actor, run: Run, suggestion: Suggestion, *, claimed: Claimed | None = None
+    actor: Actor,
+    run: Run,
+    suggestion: Suggestion,
+    *,
+    place: _Place = _Place(),
+    after: Replaced | None = None,
 ) -> _Judged:
     contract = _contract_of(suggestion)
-    proposal = _store(actor, run, suggestion, contract)
-    judgement = _judge(proposal, run.workflow_version)
+    proposal = _store(actor, run, suggestion, contract, after)
+    judgement = _judge(proposal, run.workflow_version, after)
     disposition = _store_judgement(proposal, judgement)
-    item = _open_item(proposal, judgement.outcome)
+    item = _open_item(proposal, judgement, after)
     effect = effects.new_effect_id() if judgement.verdict == "accept" else None
-    happened = (_received(proposal, claimed), _disposed(proposal, judgement, item, effect))
+    happened = (
+        *_superseded(proposal, after),
+        _received(proposal, place),
+        _disposed(proposal, judgement, item, effect),
+    )
     return _Judged(actor, proposal, disposition, effect, happened)
+
+
+def _superseded(proposal: Proposal, after: Replaced | None) -> Iterable[ev.Event]:
+    if after is not None:
+        yield ev.ProposalSuperseded(
+            proposal=after.proposal.pk, revision=proposal.pk, by=after.by, item=after.item
+        )
 
 
 def _contract_of(suggestion: Suggestion) -> ContractVersion | None:
@@ -232,11 +322,20 @@ def _contract_of(suggestion: Suggestion) -> ContractVersion | None:
 
 
 def _store(
-    actor: Actor, run: Run, suggestion: Suggestion, contract: ContractVersion | None
+    actor: Actor,
+    run: Run,
+    suggestion: Suggestion,
+    contract: ContractVersion | None,
+    after: Replaced | None,
 ) -> Proposal:
+    before = after.proposal if after else None
     return Proposal.objects.create(
         run=run,
-        token=actor.token,
+        # An edit is still that agent's proposal: whoever owns its token does not decide it.
+        token=before.token if before else actor.token,
+        revises=before,
+        revision=before.revision + 1 if before else 1,
+        edited_by=after.editor if after else None,
         external_id=suggestion.external_id,
         agent=suggestion.agent,
         agent_version=suggestion.agent_version,
@@ -252,7 +351,9 @@ def _store(
     )
 
 
-def _judge(proposal: Proposal, version: WorkflowVersion) -> _Judgement:
+def _judge(
+    proposal: Proposal, version: WorkflowVersion, after: Replaced | None = None
+) -> _Judgement:
     """Rules and bands see the inputs and nothing else, so that they can be asked again later.
 
     What the contract masks is hidden before anything of it is stored; the rules saw the values.
@@ -274,7 +375,20 @@ def _judge(proposal: Proposal, version: WorkflowVersion) -> _Judgement:
         outcome = evaluation.Disposition("hold", "escalate", (CHANGE_REASON,), 1)
     else:
         outcome = evaluation.dispose(proposal.confidence, policy.bands, checks)
+    if after is not None:
+        outcome = _for_people(outcome, after)
     return _Judgement(snapshot, checks, policy, outcome)
+
+
+def _for_people(outcome: evaluation.Disposition, after: Replaced) -> evaluation.Disposition:
+    """What people had before comes back to them, whatever its score; an edit is never just let through."""
+    if after.editor is not None and outcome.verdict == "block":
+        raise RevisionBlocked("; ".join(outcome.reasons))
+    if outcome.verdict == "block" or outcome.approvals_needed or not after.asked_by_people:
+        return outcome
+    said = "edited it" if after.editor else "was asked to change it"
+    reasons = (f"{after.by} {said}; no rule holds it any more",)
+    return evaluation.Disposition("hold", outcome.band, reasons, 1)
 
 
 def _rules_for(proposal: Proposal, version: WorkflowVersion) -> list[guardrails.Rule]:
@@ -397,25 +511,40 @@ def _store_judgement(proposal: Proposal, judgement: _Judgement) -> Disposition:
     )
 
 
-def _open_item(proposal: Proposal, outcome: evaluation.Disposition) -> ReviewItem | None:
+def _open_item(
+    proposal: Proposal, judgement: _Judgement, after: Replaced | None
+) -> ReviewItem | None:
+    outcome = judgement.outcome
     if not outcome.approvals_needed:
         return None
     escalated = outcome.verdict == "escalate"
     kind = ReviewItem.Kind.ESCALATION if escalated else ReviewItem.Kind.GUARDRAIL_FAILURE
     if is_change(proposal.action):
         kind = ReviewItem.Kind.RULE_CHANGE
-    return ReviewItem.objects.create(
-        run_id=proposal.run_id,
+    failed = [check for check in judgement.checks if check.enforced and check.result != "pass"]
+    return open_item(
+        proposal.run,
+        kind,
         proposal=proposal,
-        kind=kind,
-        opened_because=list(outcome.reasons),
+        because=outcome.reasons,
+        fired=[check.rule for check in failed],
+        has_error=any(check.result == "error" for check in failed),
         approvals_needed=outcome.approvals_needed,
         due_at=timezone.now() + timedelta(hours=settings.REVIEW_DUE_HOURS),
+        **_carried(after),
     )
 
 
-def _received(proposal: Proposal, claimed: Claimed | None) -> ev.Event:
-    payload = claimed.payload if claimed else {}
+def _carried(after: Replaced | None) -> dict[str, Any]:
+    """Who had the last one decides about the next: a team that it was handed to, and its urgency."""
+    before = after.proposal.review_items.order_by("-pk").first() if after else None
+    if before is None:
+        return {}
+    found: dict[str, Any] = {"team": before.team} if before.team_id else {}
+    return found | ({"escalated_at": before.escalated_at} if before.escalated_at else {})
+
+
+def _received(proposal: Proposal, place: _Place) -> ev.Event:
     return ev.ProposalReceived(
         proposal=proposal.pk,
         action=proposal.action,
@@ -423,8 +552,10 @@ def _received(proposal: Proposal, claimed: Claimed | None) -> ev.Event:
         agent=proposal.agent,
         agent_version=proposal.agent_version,
         model=proposal.model,
-        work=payload.get("work", ""),
-        visit=payload.get("visit", 0),
+        work=place.work,
+        visit=place.visit,
+        revises=proposal.revises_id or "",
+        edited_by=proposal.edited_by.get_username() if proposal.edited_by else "",
     )
 
 

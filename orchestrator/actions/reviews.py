@@ -7,109 +7,148 @@ tried again (retry, give_up).
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import cast
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from orchestrator.actions import changes, effects
-from orchestrator.actions.actor import Actor, audit, require
+from orchestrator import queue_queries
+from orchestrator.actions import certificates, claims, confirmations, effects, refusals, targets
+from orchestrator.actions.actor import Actor, audit, capabilities_of, require
+from orchestrator.actions.confirmations import Seen
 from orchestrator.core import definitions
 from orchestrator.core import events as ev
-from orchestrator.core.codec import digest
+from orchestrator.core.definitions import DIRECT
 from orchestrator.core.errors import (
     AlreadyDecided,
     BadInput,
+    HoldLost,
+    IllegalTransition,
     ItemChanged,
     KeyReused,
-    NotAllowed,
     NotFound,
+    TooLateToUndo,
 )
-from orchestrator.core.policy.changes import is_change
-from orchestrator.engine import quarantine
+from orchestrator.engine import notices, quarantine
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
+from orchestrator.engine.opening import open_item
 from orchestrator.engine.plans import definition_of, plan_of
 from orchestrator.failpoints import failpoint
-from orchestrator.models import Decision, Effect, Proposal, ReviewItem, Run
+from orchestrator.models import (
+    Batch,
+    Decision,
+    PolicyCheck,
+    Proposal,
+    Reason,
+    ReviewItem,
+    Run,
+)
 from orchestrator.models.ids import new_id
 
+# What an item copies from, when it opens.
+OF_RUN = ("workflow_version__workflow", "token__owner", "started_by")
+OF_PROPOSAL = ("contract_version", "token__owner", *(f"run__{name}" for name in OF_RUN))
 NOTE_LENGTH_MAX = 5_000
 KEY_LENGTH_MAX = 255
 # What was blocked is let through by nobody alone.
 REOPENED_NEEDS = 2
 
 
-@transaction.atomic
 def decide(
     actor: Actor,
     item_id: str,
     *,
     verdict: str,
-    version: int,
+    seen: Seen,
     idempotency_key: str,
     reason: str = "",
     note: str = "",
+    batch: Batch | None = None,
 ) -> Decision:
-    """Decide, bound to the digest of exactly what was asked.
+    """Decide, bound to the digest of exactly what was asked and shown.
 
-    1. Lock the run and the item: from here on there is one decider.
-    2. The same key again is the same click again, and gets the same answer.
-    3. Refuse who may not, what is closed, and what changed since it was read.
-    4. Record the decision; when it settles the matter, close the item and move the run.
+    1. The same key again is the same click again, and gets the same answer.
+    2. Look at the target once more, outside of any transaction; what changed since is looked at again.
+    3. Lock the run and the item: from here on there is one decider.
+    4. Refuse who may not, what is closed, what changed since it was read, and who does not hold it.
+    5. Record the decision; when it settles the matter, close the item and move the run.
     """
     require(actor, "queue.decide", "decide review items")
-    if actor.user is None:
-        raise NotAllowed(actor.name, "decide review items", "Only a person can.")
     _check_input(verdict, reason, note, idempotency_key)
-    item = _lock(item_id)
-    if _is_about_change(item):
-        require(actor, "rules.edit", "decide about changes of rules")
-    _check_verdict(item, verdict, note)
-    repeated = Decision.objects.filter(reviewer=actor.user, idempotency_key=idempotency_key).first()
-    if repeated is not None:
-        return _same(repeated, item, verdict)
-    _check_open(item, version)
-    _check_wanted(item, verdict)
-    _check_person(actor, item, verdict)
+    if verdict == Decision.Verdict.APPROVE:
+        repeated = repeated_of(actor, item_id, verdict, idempotency_key)
+        if repeated is not None:
+            return repeated
+        targets.check_unchanged(item_id, seen.target)
+    with transaction.atomic():
+        item = lock(item_id)
+        _check_verdict(item, verdict, note)
+        repeated = repeated_of(actor, item_id, verdict, idempotency_key)
+        if repeated is not None:
+            return repeated
+        check_open(actor, item, seen)
+        check_person(actor, item, verdict)
+        _check_wanted(item, verdict)
+        decision = record(
+            actor, item, verdict, seen, idempotency_key, reason=reason, note=note, batch=batch
+        )
+        if _settle(item, decision):
+            # One approval of two is nobody's business yet: the second person decides without knowing it.
+            notices.decided(item, decision)
+        failpoint("decided-in-transaction")
+    return decision
+
+
+def record(
+    actor: Actor,
+    item: ReviewItem,
+    verdict: str,
+    seen: Seen,
+    idempotency_key: str,
+    *,
+    reason: str = "",
+    note: str = "",
+    batch: Batch | None = None,
+) -> Decision:
+    """The decision as a row and in the audit log. What follows from it is the caller's to do."""
+    undo_s = _undo_s(item, verdict)
     decision = Decision.objects.create(
         item=item,
-        reviewer=actor.user,
+        reviewer=cast(User, actor.user),
         verdict=verdict,
         reason=reason,
         note=note,
-        payload_digest=_digest_of(item),
-        item_version=version,
+        payload_digest=confirmations.digest_of(item),
+        target_digest=seen.target,
+        item_version=seen.version,
         idempotency_key=idempotency_key,
+        batch=batch,
+        undo_until=timezone.now() + timedelta(seconds=undo_s) if undo_s else None,
     )
-    _settle(item, decision)
     audit(
         actor,
-        f"review_item.{_PAST[verdict]}",
+        f"review_item.{refusals.PAST[verdict]}",
         item.proposal_id or item.run_id,
         item=item.pk,
         decision=decision.pk,
         reason=reason,
         note=note,
     )
-    failpoint("decided-in-transaction")
     return decision
 
 
-_PAST: dict[str, str] = {
-    "approve": "approved",
-    "reject": "rejected",
-    "happened": "settled as happened",
-    "not_happened": "settled as not happened",
-    "retry": "sent to run again",
-    "give_up": "given up",
-}
 _GO_ON = (Decision.Verdict.APPROVE, Decision.Verdict.REJECT)
+_JUDGED = (*_GO_ON, Decision.Verdict.RESPOND)
+# These can be taken back for as long as their action says.
+UNDOABLE = frozenset({Decision.Verdict.APPROVE, Decision.Verdict.REJECT, Decision.Verdict.RESPOND})
 VERDICTS: dict[str, tuple[str, ...]] = {
-    ReviewItem.Kind.GUARDRAIL_FAILURE: _GO_ON,
-    ReviewItem.Kind.ESCALATION: _GO_ON,
+    ReviewItem.Kind.GUARDRAIL_FAILURE: _JUDGED,
+    ReviewItem.Kind.ESCALATION: _JUDGED,
     ReviewItem.Kind.APPROVAL: _GO_ON,
     ReviewItem.Kind.RULE_CHANGE: _GO_ON,
     ReviewItem.Kind.UNKNOWN_EFFECT: (
@@ -117,8 +156,75 @@ VERDICTS: dict[str, tuple[str, ...]] = {
         Decision.Verdict.NOT_HAPPENED,
         Decision.Verdict.RETRY,
     ),
+    ReviewItem.Kind.FAILED_COMPENSATION: (
+        Decision.Verdict.RETRY,
+        Decision.Verdict.HAPPENED,
+        Decision.Verdict.GIVE_UP,
+    ),
     ReviewItem.Kind.STUCK_COMMAND: (Decision.Verdict.RETRY, Decision.Verdict.GIVE_UP),
 }
+
+
+@transaction.atomic
+def undo(actor: Actor, decision_id: str) -> ReviewItem:
+    """Take one's own decision back while nothing came of it yet. Whoever does so holds the item again."""
+    found = Decision.objects.filter(pk=decision_id, reviewer=actor.user).first()
+    if found is None:
+        raise NotFound("decision of yours", decision_id)
+    require(actor, "queue.decide", "take decisions back")
+    item = lock(found.item_id)
+    decision = Decision.objects.select_related("reviewer").get(pk=decision_id)
+    _check_undoable(decision)
+    if decision.verdict == Decision.Verdict.APPROVE and not item.is_waiting:
+        effects.withdraw(_proposal(item), decision)
+    Decision.objects.filter(pk=decision.pk).update(undone_at=Now())
+    _open_again(item, actor)
+    undone = ev.DecisionUndone(
+        proposal=_proposal(item).pk, item=item.pk, decision=decision.pk, by=actor.name
+    )
+    try:
+        _move(item, undone)
+    except IllegalTransition as refusal:
+        raise TooLateToUndo(str(refusal)) from refusal
+    audit(actor, "review_item.undone", _proposal(item).pk, item=item.pk, decision=decision.pk)
+    failpoint("undone-in-transaction")
+    return ReviewItem.objects.get(pk=item.pk)
+
+
+def _undo_s(item: ReviewItem, verdict: str) -> int:
+    """A run that is more than its proposals goes on from a no at once, and cannot go back."""
+    closes = verdict != Decision.Verdict.APPROVE
+    goes_on = item.run.workflow_version.definition != DIRECT
+    if verdict not in UNDOABLE or item.proposal is None or (closes and goes_on):
+        return 0
+    return item.undo_s
+
+
+def _check_undoable(decision: Decision) -> None:
+    if decision.undone_at is not None:
+        raise TooLateToUndo("it was taken back already.")
+    ended = Decision.objects.filter(pk=decision.pk, undo_until__gt=Now())
+    if not ended.exists():
+        raise TooLateToUndo("its time has passed.")
+
+
+def _open_again(item: ReviewItem, actor: Actor) -> None:
+    """In the hands of whoever takes it back, unless they may not decide it any more or somebody has it."""
+    person = cast(User, actor.user)
+    is_taken = item.is_held and item.holder_id != person.pk
+    hold = {} if is_taken or _why_not_again(item, person) else claims.hold_of(actor)
+    ReviewItem.objects.filter(pk=item.pk).update(
+        status=ReviewItem.Status.WAITING,
+        closed_because="",
+        closed_at=None,
+        version=F("version") + 1,
+        **hold,
+    )
+
+
+def _why_not_again(item: ReviewItem, person: User) -> str:
+    reason = queue_queries.why_not(item, person, capabilities_of(person))
+    return "" if claims.may_take_back(item, reason) else reason
 
 
 @transaction.atomic
@@ -130,7 +236,7 @@ def reopen(actor: Actor, proposal_id: str, *, note: str) -> ReviewItem:
     runs = Proposal.objects.filter(pk=proposal_id).values("run")
     if Run.objects.select_for_update(of=("self",)).filter(pk__in=runs).first() is None:
         raise NotFound("proposal", proposal_id)
-    proposal = Proposal.objects.get(pk=proposal_id)
+    proposal = Proposal.objects.select_related(*OF_PROPOSAL).get(pk=proposal_id)
     disposition = proposal.dispositions.order_by("-pk").first()
     item = new_id("rev")
     reopened = ev.ProposalReopened(
@@ -142,17 +248,18 @@ def reopen(actor: Actor, proposal_id: str, *, note: str) -> ReviewItem:
     )
     advance([Step(proposal.run_id, reopened)])
     audit(actor, "proposal.reopened", proposal.pk, item=item, note=note.strip())
-    return ReviewItem.objects.create(
-        pk=item,
-        run_id=proposal.run_id,
+    return open_item(
+        proposal.run,
+        ReviewItem.Kind.GUARDRAIL_FAILURE,
         proposal=proposal,
-        kind=ReviewItem.Kind.GUARDRAIL_FAILURE,
-        opened_because=[
+        because=[
             f"{actor.name} asks for another look: {note.strip()}",
             *(disposition.reasons if disposition else []),
         ],
+        fired=fired_of(proposal),
         approvals_needed=REOPENED_NEEDS,
         due_at=timezone.now() + timedelta(hours=settings.REVIEW_DUE_HOURS),
+        pk=item,
     )
 
 
@@ -163,15 +270,15 @@ def ask_person(claimed: Claimed) -> None:
     item = new_id("rev")
     with transaction.atomic():
         complete(claimed, ev.PersonAsked(work=work, item=item, visit=claimed.payload["visit"]))
-        ReviewItem.objects.create(
-            pk=item,
-            run_id=claimed.run,
-            kind=ReviewItem.Kind.APPROVAL,
-            work=work,
-            question=definitions.question(definition, work),
-            opened_because=["the run asks before it goes on"],
+        open_item(
+            Run.objects.select_related(*OF_RUN).get(pk=claimed.run),
+            ReviewItem.Kind.APPROVAL,
+            because=["the run asks before it goes on"],
             approvals_needed=planned.approvals,
             due_at=timezone.now() + timedelta(seconds=planned.due_s),
+            pk=item,
+            work=work,
+            question=definitions.question(definition, work),
         )
         failpoint("asked-in-transaction")
 
@@ -179,41 +286,61 @@ def ask_person(claimed: Claimed) -> None:
 def _check_input(verdict: str, reason: str, note: str, key: str) -> None:
     if verdict not in Decision.Verdict.values:
         raise BadInput("verdict", f"choose among {', '.join(Decision.Verdict.values)}.")
-    if verdict == Decision.Verdict.REJECT and reason not in Decision.Reason.values:
-        raise BadInput("reason", "say why it is rejected: choose one of the reasons.")
-    if reason == Decision.Reason.OTHER and not note.strip():
-        raise BadInput("note", "the reason is “other”: say which, in a few words.")
-    if len(note) > NOTE_LENGTH_MAX:
-        raise BadInput("note", f"it has {len(note):,} characters, at most {NOTE_LENGTH_MAX:,}.")
-    if "\x00" in note:
-        raise BadInput("note", "it holds the character NUL, which cannot be stored.")
+    if verdict == Decision.Verdict.EDIT:
+        raise BadInput("verdict", "an edit says what it changes; send it as an edit.")
+    if verdict == Decision.Verdict.REJECT:
+        check_reason(reason, note)
+    if verdict == Decision.Verdict.RESPOND and not note.strip():
+        raise BadInput("note", "say what the agent should change; it is sent these words.")
+    check_text(note)
     if not 0 < len(key) <= KEY_LENGTH_MAX:
         raise BadInput("idempotency_key", f"give one of 1 to {KEY_LENGTH_MAX} characters.")
 
 
+def check_reason(code: str, note: str) -> None:
+    """One that is offered now; retired ones only explain what was decided before."""
+    code = code.replace("\x00", "")
+    reason = Reason.objects.offered().filter(pk=code).first() if code else None
+    if reason is None:
+        raise BadInput("reason", "say why: choose one of the reasons.")
+    if reason.needs_note and not note.strip():
+        raise BadInput("note", f"the reason is “{reason.label}”: say which, in a few words.")
+
+
+def check_text(note: str) -> None:
+    if len(note) > NOTE_LENGTH_MAX:
+        raise BadInput("note", f"it has {len(note):,} characters, at most {NOTE_LENGTH_MAX:,}.")
+    if "\x00" in note:
+        raise BadInput("note", "it holds the character NUL, which cannot be stored.")
+
+
 def _check_verdict(item: ReviewItem, verdict: str, note: str) -> None:
-    possible = VERDICTS[item.kind]
+    possible = VERDICTS.get(item.kind, ())
     if verdict not in possible:
-        raise BadInput("verdict", f"choose among {', '.join(possible)}.")
-    if possible is not _GO_ON and not note.strip():
+        raise BadInput("verdict", f"choose among {', '.join(possible) or 'the audits'}.")
+    if possible is not _JUDGED and possible is not _GO_ON and not note.strip():
         raise BadInput("note", "say in a few words how you know.")
+    if item.allows and verdict in {"approve", "respond"} and verdict not in item.allows:
+        raise BadInput("verdict", f"the action {item.action} does not let people {verdict} it.")
 
 
-def _digest_of(item: ReviewItem) -> str:
-    """Of the bytes that the decision is about."""
-    if item.proposal is not None:
-        return digest(item.proposal.payload)
-    return digest(item.command.payload if item.command else item.question)
+def fired_of(proposal: Proposal) -> list[str]:
+    """The rules that did not let it pass, when it was looked at last."""
+    snapshot = proposal.snapshots.order_by("-pk").values("pk")[:1]
+    failed = PolicyCheck.objects.filter(snapshot__in=snapshot, enforced=True).exclude(result="pass")
+    return sorted(failed.values_list("rule_version__rule__slug", flat=True))
 
 
-def _lock(item_id: str) -> ReviewItem:
+def lock(item_id: str) -> ReviewItem:
     """The run first, as everybody does who locks both."""
     run = ReviewItem.objects.filter(pk=item_id).values("run")
     if Run.objects.select_for_update(of=("self",)).filter(pk__in=run).first() is None:
         raise NotFound("review item", item_id)
     item = (
         ReviewItem.objects.select_for_update(of=("self",))
-        .select_related("proposal__token", "command", "run__token")
+        .select_related(
+            "proposal__contract_version", "command", "team", *(f"run__{name}" for name in OF_RUN)
+        )
         .filter(pk=item_id)
         .first()
     )
@@ -222,21 +349,34 @@ def _lock(item_id: str) -> ReviewItem:
     return item
 
 
-def _same(repeated: Decision, item: ReviewItem, verdict: str) -> Decision:
-    if (repeated.item_id, repeated.verdict) != (item.pk, verdict):
-        raise KeyReused(repeated.idempotency_key)
-    return repeated
+def repeated_of(actor: Actor, item_id: str, verdict: str, key: str) -> Decision | None:
+    """What the same click said before. One that was taken back since is no answer any more."""
+    found = Decision.objects.filter(reviewer=actor.user, idempotency_key=key).first()
+    if found is not None and (found.item_id, found.verdict) != (item_id, verdict):
+        raise KeyReused(key)
+    if found is not None and found.undone_at is not None:
+        raise ItemChanged(seen=found.item_version, current=found.item.version)
+    return found
 
 
-def _check_open(item: ReviewItem, version: int) -> None:
+def check_open(actor: Actor, item: ReviewItem, seen: Seen) -> None:
+    """It waits, it is what was looked at, and whoever decides is who holds it.
+
+    A hold that ran out and that nobody else took is still a hold: nobody else can be at it.
+    """
     if not item.is_waiting:
-        raise _already_decided(item)
-    expires = VERDICTS[item.kind] is _GO_ON
+        raise refusals.closed(item)
+    expires = item.kind in ReviewItem.EXPIRING or item.kind == ReviewItem.Kind.APPROVAL
     if expires and ReviewItem.objects.filter(pk=item.pk, due_at__lte=Now()).exists():
         # The sweeper has not come by yet, but the deadline was the deadline.
         raise AlreadyDecided("The deadline", "expired", item.due_at.isoformat(timespec="seconds"))
-    if item.version != version:
-        raise ItemChanged(seen=version, current=item.version)
+    if item.version != seen.version:
+        raise ItemChanged(seen=seen.version, current=item.version)
+    confirmations.check(actor, item, seen)
+    if item.lease != seen.lease or item.holder != actor.user:
+        if item.holder is None or item.holder == actor.user:
+            raise HoldLost(item.pk)
+        raise refusals.held(item)
 
 
 def _check_wanted(item: ReviewItem, verdict: str) -> None:
@@ -247,64 +387,72 @@ def _check_wanted(item: ReviewItem, verdict: str) -> None:
         raise AlreadyDecided("The run", f"over ({run.status}), so nothing of it runs any more", at)
 
 
-def _already_decided(item: ReviewItem) -> AlreadyDecided:
-    last = item.decisions.select_related("reviewer").order_by("-pk").first()
-    at = item.closed_at.isoformat(timespec="seconds") if item.closed_at else ""
-    if item.status == ReviewItem.Status.WITHDRAWN:
-        return AlreadyDecided("The run", f"over ({item.closed_because})", at)
-    if last is None or item.status == ReviewItem.Status.EXPIRED:
-        return AlreadyDecided("The deadline", "expired", at)
-    return AlreadyDecided(last.reviewer.get_username(), _PAST[last.verdict], at)
+def check_person(actor: Actor, item: ReviewItem, verdict: str) -> None:
+    """Role, team and origin once more, in the transaction that decides."""
+    person = cast(User, actor.user)
+    reason = queue_queries.why_not(item, person, capabilities_of(person))
+    if reason and not (verdict == Decision.Verdict.REJECT and claims.may_take_back(item, reason)):
+        raise claims.not_allowed(actor, item, reason)
 
 
-def _is_about_change(item: ReviewItem) -> bool:
-    """Whatever is asked about it: also what became of the effect, and of work that stopped."""
-    proposal = item.proposal or Proposal.objects.filter(run=item.run_id).first()
-    return proposal is not None and is_change(proposal.action)
-
-
-def _check_person(actor: Actor, item: ReviewItem, verdict: str) -> None:
-    if _is_about_change(item):
-        takes_back = verdict == Decision.Verdict.REJECT
-        if takes_back or not settings.RULES_FOUR_EYES:
-            # A no needs no second pair of eyes.
-            return
-        changes.check_author(actor, _change_of(item))
-    token = item.proposal.token if item.proposal else item.run.token
-    if token is not None and token.owner == actor.user:
-        raise NotAllowed(
-            actor.name, "decide this", "It was proposed with their own token; somebody else must."
-        )
-    if item.run.started_by is not None and item.run.started_by == actor.user:
-        raise NotAllowed(actor.name, "decide this", "They started this run; somebody else must.")
-    if item.decisions.filter(reviewer=actor.user).exists():
-        raise NotAllowed(actor.name, "approve twice", "It needs another person's approval as well.")
-
-
-def _change_of(item: ReviewItem) -> Proposal:
-    return item.proposal or Proposal.objects.get(run=item.run_id)
-
-
-def _settle(item: ReviewItem, decision: Decision) -> None:
+def _settle(item: ReviewItem, decision: Decision) -> bool:
+    """Whether the matter is closed by it."""
     approved = decision.verdict == Decision.Verdict.APPROVE
-    given = item.decisions.filter(verdict=Decision.Verdict.APPROVE).count()
-    ReviewItem.objects.filter(pk=item.pk).update(version=F("version") + 1)
-    if not approved or given >= item.approvals_needed:
-        ReviewItem.objects.filter(pk=item.pk).update(
-            status=ReviewItem.Status.DECIDED,
-            closed_because=_PAST[decision.verdict],
-            closed_at=Now(),
-        )
+    given = item.decisions.filter(verdict=Decision.Verdict.APPROVE, undone_at=None).count()
+    is_settled = not approved or given >= item.approvals_needed
+    if is_settled:
+        close(item, refusals.PAST[decision.verdict])
+    else:
+        let_go(item)
     _SETTLERS[item.kind](item, decision, given)
+    return is_settled
+
+
+def close(item: ReviewItem, because: str) -> None:
+    """Nobody holds what is closed; who held it is remembered with the decision."""
+    ReviewItem.objects.filter(pk=item.pk).update(
+        status=ReviewItem.Status.DECIDED,
+        closed_because=because,
+        closed_at=Now(),
+        version=F("version") + 1,
+        lease="",
+        lease_until=None,
+        snoozed_until=None,
+    )
+
+
+def let_go(item: ReviewItem) -> None:
+    """Said, and still open: the next person takes it."""
+    ReviewItem.objects.filter(pk=item.pk).update(
+        version=F("version") + 1, holder=None, lease="", lease_until=None
+    )
 
 
 def _settle_proposal(item: ReviewItem, decision: Decision, given: int) -> None:
     if decision.verdict == Decision.Verdict.REJECT:
         _move(item, _rejected(item, decision))
+    elif decision.verdict == Decision.Verdict.RESPOND:
+        _send_back(item, decision)
     elif given < item.approvals_needed:
         _move(item, _approval_given(item, decision))
     else:
         _move(item, _approved(item, decision))
+        certificates.issue(item, decision)
+
+
+def _send_back(item: ReviewItem, decision: Decision) -> None:
+    due_at = timezone.now() + timedelta(hours=settings.REVISION_DUE_HOURS)
+    Proposal.objects.filter(pk=item.proposal_id).update(due_at=due_at)
+    _move(
+        item,
+        ev.RevisionRequested(
+            proposal=_proposal(item).pk,
+            item=item.pk,
+            decision=decision.pk,
+            by=decision.reviewer.get_username(),
+            text=decision.note,
+        ),
+    )
 
 
 def _settle_approval(item: ReviewItem, decision: Decision, given: int) -> None:
@@ -338,6 +486,22 @@ def _settle_effect(item: ReviewItem, decision: Decision, given: int) -> None:
     )
 
 
+def _settle_rollback(item: ReviewItem, decision: Decision, given: int) -> None:
+    proposal = _proposal(item)
+    _move(
+        item,
+        ev.RollbackSettled(
+            proposal=proposal.pk,
+            effect=proposal.effect.pk,
+            item=item.pk,
+            decision=decision.pk,
+            by=decision.reviewer.get_username(),
+            verdict=decision.verdict,
+            note=decision.note,
+        ),
+    )
+
+
 def _settle_command(item: ReviewItem, decision: Decision, given: int) -> None:
     if item.command is not None:
         again, by = decision.verdict == "retry", decision.reviewer.get_username()
@@ -350,6 +514,7 @@ _SETTLERS: dict[str, Callable[[ReviewItem, Decision, int], None]] = {
     ReviewItem.Kind.RULE_CHANGE: _settle_proposal,
     ReviewItem.Kind.APPROVAL: _settle_approval,
     ReviewItem.Kind.UNKNOWN_EFFECT: _settle_effect,
+    ReviewItem.Kind.FAILED_COMPENSATION: _settle_rollback,
     ReviewItem.Kind.STUCK_COMMAND: _settle_command,
 }
 
@@ -375,9 +540,7 @@ def _approval_given(item: ReviewItem, decision: Decision) -> ev.Event:
 
 
 def _approved(item: ReviewItem, decision: Decision) -> ev.Event:
-    effect: Effect = effects.release(
-        _proposal(item), effect=effects.new_effect_id(), decision=decision
-    )
+    effect = effects.release_again(_proposal(item), decision)
     return ev.ProposalApproved(
         proposal=effect.proposal_id,
         item=item.pk,
@@ -385,6 +548,7 @@ def _approved(item: ReviewItem, decision: Decision) -> ev.Event:
         by=decision.reviewer.get_username(),
         digest=decision.payload_digest,
         effect=effect.pk,
+        undo_s=item.undo_s,
     )
 
 

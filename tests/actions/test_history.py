@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from orchestrator.actions import reviews
 from orchestrator.actions.actor import Actor
 from orchestrator.core.codec import Json
 from orchestrator.core.policy.history import Ask, Past, Window, look_up, read_windows
 from orchestrator.history_queries import lock_windows, values_for
 from orchestrator.models import Proposal, ReviewItem
+from tests import deciding
 from tests.conftest import Cast
 
 Propose = Callable[..., Proposal]
@@ -165,11 +165,10 @@ def test_a_recorded_proposal_sees_what_was_before_it(
 
 def decide(proposal: Proposal, cast: Cast, verdict: str) -> None:
     item = ReviewItem.objects.get(proposal=proposal)
-    reviews.decide(
+    deciding.decide(
         Actor(cast.rita),
         item.pk,
         verdict=verdict,
-        version=item.version,
         idempotency_key=f"{verdict} {proposal.pk}",
         reason="wrong_value" if verdict == "reject" else "",
     )

@@ -8,6 +8,7 @@ from orchestrator.actions import reviews, users
 from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, IllegalTransition, NotAllowed
 from orchestrator.models import AuditEntry, Effect, Proposal, ReviewItem, Run
+from tests import deciding
 from tests.conftest import SYSTEM, Cast
 from tests.work import work_all
 
@@ -21,14 +22,7 @@ def blocked(propose: Propose, rule: Callable[..., None]) -> Proposal:
 
 
 def approve(actor: Actor, item: ReviewItem) -> None:
-    version = ReviewItem.objects.get(pk=item.pk).version
-    reviews.decide(
-        actor,
-        item.pk,
-        verdict="approve",
-        version=version,
-        idempotency_key=f"{actor.name}-{version}",
-    )
+    deciding.decide(actor, item)
 
 
 def test_two_people_let_it_through(cast: Cast, blocked: Proposal) -> None:
@@ -53,13 +47,8 @@ def test_two_people_let_it_through(cast: Cast, blocked: Proposal) -> None:
 
 def test_one_says_no_and_it_can_be_asked_again(cast: Cast, blocked: Proposal) -> None:
     item = reviews.reopen(Actor(cast.rita), blocked.pk, note="please")
-    reviews.decide(
-        Actor(cast.rolf),
-        item.pk,
-        verdict="reject",
-        reason="policy_breach",
-        version=1,
-        idempotency_key="k",
+    deciding.decide(
+        Actor(cast.rolf), item.pk, verdict="reject", reason="policy_breach", idempotency_key="k"
     )
     blocked.refresh_from_db()
     assert (blocked.status, Run.objects.get().status) == ("rejected", "completed")

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from orchestrator.actions import changes, contracts, proposals, reviews, rules, users
+from orchestrator.actions import changes, contracts, proposals, rules, users
 from orchestrator.actions.actor import Actor
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.errors import (
@@ -21,6 +21,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.effects.base import EffectCall
 from orchestrator.models import AuditEntry, Backtest, Proposal, ReviewItem, RuleVersion
+from tests import deciding
 from tests.conftest import SYSTEM, Cast
 from tests.work import work_all
 
@@ -65,13 +66,8 @@ def item_of(proposal: Proposal) -> ReviewItem:
 
 def decide(actor: Actor, proposal: Proposal, verdict: str = "approve", reason: str = "") -> None:
     item = item_of(proposal)
-    reviews.decide(
-        actor,
-        item.pk,
-        verdict=verdict,
-        version=item.version,
-        reason=reason,
-        idempotency_key=f"{actor.name}-{item.pk}",
+    deciding.decide(
+        actor, item.pk, verdict=verdict, reason=reason, idempotency_key=f"{actor.name}-{item.pk}"
     )
 
 
@@ -194,11 +190,11 @@ def test_neither_author_nor_asker_nor_reviewer_may_agree(
 ) -> None:
     version = backtested(rules.draft(ada, **WORDING))
     change = changes.propose_activation(bea, version, "as agreed")
-    for actor, match in ((bea, "started this run"), (ada, "wrote this version")):
+    for actor, match in ((bea, "asked for it"), (ada, "wrote this version")):
         with pytest.raises(NotAllowed, match=match):
             decide(actor, change)
     assert item_of(change).is_waiting
-    with pytest.raises(NotAllowed, match="changes of rules"):
+    with pytest.raises(NotAllowed, match="Changes of rules"):
         decide(Actor(cast.rita), change)
 
 

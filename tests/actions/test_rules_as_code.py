@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from orchestrator.actions import reviews, rules
+from orchestrator.actions import rules
 from orchestrator.actions.actor import Actor
 from orchestrator.core import yaml_text
 from orchestrator.core.errors import NotAllowed
@@ -21,6 +21,7 @@ from orchestrator.core.policy import rule_text
 from orchestrator.engine import backtest
 from orchestrator.engine.backtest_claims import claim
 from orchestrator.models import AuditEntry, Backtest, ReviewItem, Rule, RuleVersion
+from tests import deciding
 from tests.conftest import SYSTEM, Cast
 from tests.core.test_yaml_text import TEXTS
 from tests.work import work_all
@@ -433,6 +434,4 @@ def test_a_dry_run_proposes_nothing(
 
 
 def decide(person: User, item: ReviewItem) -> None:
-    reviews.decide(
-        Actor(person), item.pk, verdict="approve", version=item.version, idempotency_key=item.pk
-    )
+    deciding.decide(Actor(person), item.pk, verdict="approve", idempotency_key=item.pk)

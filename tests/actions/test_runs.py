@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from orchestrator.actions import reviews, runs, workflows
+from orchestrator.actions import runs, workflows
 from orchestrator.actions.actor import Actor
 from orchestrator.core import events as ev
 from orchestrator.core.errors import (
@@ -23,7 +23,17 @@ from orchestrator.core.errors import (
 )
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.sweep import sweep
-from orchestrator.models import AuditEntry, Command, Effect, Event, Proposal, ReviewItem, Run
+from orchestrator.models import (
+    AuditEntry,
+    Command,
+    Effect,
+    Event,
+    Notice,
+    Proposal,
+    ReviewItem,
+    Run,
+)
+from tests import deciding
 from tests.conftest import Cast
 from tests.work import output_of, work_all, work_shift
 
@@ -203,42 +213,54 @@ class TestApproval:
         stage("a"), {"name": "ask", "approval": {"question": "Go on?", "approvals": 2}}, stage("b")
     )
 
-    def decide(self, person: Any, verdict: str, version: int, **more: Any) -> None:
-        item = ReviewItem.objects.get()
-        key = f"{person}-{version}"
-        reviews.decide(
-            Actor(person), item.pk, verdict=verdict, version=version, idempotency_key=key, **more
-        )
+    def decide(self, person: Any, verdict: str, **more: Any) -> None:
+        deciding.decide(person, ReviewItem.objects.get(), verdict, **more)
 
     def test_two_people_let_it_go_on(self, start: Callable[..., Run], cast: Cast) -> None:
         run = start(self.ASKING)
         work_all()
         item = ReviewItem.objects.get()
         assert (item.kind, item.question, item.work) == ("approval", "Go on?", "ask")
-        self.decide(cast.rita, "approve", 1)
+        self.decide(cast.rita, "approve")
         assert now(run).status == "waiting"
         with pytest.raises(NotAllowed):
-            self.decide(cast.rita, "approve", 2)
-        self.decide(cast.rolf, "approve", 2)
+            self.decide(cast.rita, "approve")
+        self.decide(cast.rolf, "approve")
         work_all()
         assert now(run).status == "completed"
 
     def test_one_no_ends_it(self, start: Callable[..., Run], cast: Cast) -> None:
         run = start(self.ASKING)
         work_all()
-        self.decide(cast.rita, "reject", 1, reason="policy_breach")
+        self.decide(cast.rita, "reject", reason="policy_breach")
         assert now(run).status == "failed"
         assert error_of(run)["code"] == "rejected"
         with pytest.raises(AlreadyDecided, match="rita was first"):
-            self.decide(cast.rolf, "approve", 2)
+            self.decide(cast.rolf, "approve")
+
+    def test_silence_until_the_deadline_is_told_and_written_down(
+        self, start: Callable[..., Run], cast: Cast
+    ) -> None:
+        asking = {"name": "ask", "approval": {"question": "Go on?", "due_seconds": 1}}
+        start(pipeline(asking), actor=Actor(cast.rita))
+        work_all()
+        item = ReviewItem.objects.get()
+        time.sleep(1.05)
+        sweep()
+        item.refresh_from_db()
+        assert (item.status, item.closed_because) == ("expired", "deadline")
+        entry = AuditEntry.objects.get(verb="review_item.expired")
+        assert (entry.object_id, entry.detail) == (item.run_id, {"item": item.pk})
+        told = Notice.objects.filter(user=cast.rita, kind="item_expired")
+        assert told.get().text.startswith("Nobody decided about the question of a run in time")
 
     def test_whoever_started_it_may_not_decide_it(
         self, start: Callable[..., Run], cast: Cast
     ) -> None:
         start(self.ASKING, actor=Actor(cast.rita))
         work_all()
-        with pytest.raises(NotAllowed, match="started this run"):
-            self.decide(cast.rita, "approve", 1)
+        with pytest.raises(NotAllowed, match="asked for it"):
+            self.decide(cast.rita, "approve")
 
     def test_a_cancelled_run_asks_nobody_any_more(
         self, start: Callable[..., Run], cast: Cast
@@ -248,7 +270,7 @@ class TestApproval:
         runs.cancel(Actor(cast.ada), run.pk, reason="a mistake")
         assert ReviewItem.objects.get().status == "withdrawn"
         with pytest.raises(AlreadyDecided, match="The run was first"):
-            self.decide(cast.rita, "approve", 2)
+            self.decide(cast.rita, "approve")
 
     def test_verdicts_of_other_kinds_are_refused(
         self, start: Callable[..., Run], cast: Cast
@@ -256,7 +278,7 @@ class TestApproval:
         start(self.ASKING)
         work_all()
         with pytest.raises(BadInput, match="approve, reject"):
-            self.decide(cast.rita, "happened", 1, note="so it was")
+            self.decide(cast.rita, "happened", note="so it was")
 
 
 class TestProposals:
@@ -282,13 +304,8 @@ class TestProposals:
         work_all()
         assert now(run).status == "waiting"
         item = ReviewItem.objects.get()
-        reviews.decide(
-            Actor(cast.rita),
-            item.pk,
-            verdict="reject",
-            version=1,
-            idempotency_key="k",
-            reason="wrong_value",
+        deciding.decide(
+            Actor(cast.rita), item.pk, verdict="reject", idempotency_key="k", reason="wrong_value"
         )
         assert now(run).status == "failed"
         assert error_of(run)["code"] == "proposal-rejected"
@@ -316,10 +333,9 @@ class TestProposals:
         work_all()
         item = ReviewItem.objects.get()
         runs.cancel(Actor(cast.ada), run.pk, reason="a mistake")
-        given = {"version": 1, "idempotency_key": "k"}
         with pytest.raises(AlreadyDecided, match=r"The run was first: over \(cancelled\)"):
-            reviews.decide(Actor(cast.rita), item.pk, verdict="approve", **given)
-        reviews.decide(Actor(cast.rita), item.pk, verdict="reject", reason="wording", **given)
+            deciding.decide(Actor(cast.rita), item.pk, verdict="approve")
+        deciding.decide(Actor(cast.rita), item.pk, verdict="reject", reason="wording")
         work_all()
         assert Proposal.objects.get().status == "rejected"
         assert not Effect.objects.exists()
@@ -476,9 +492,7 @@ class TestLostEffect:
 
     def settle(self, cast: Cast, verdict: str, note: str = "I looked") -> None:
         item = ReviewItem.objects.get()
-        reviews.decide(
-            Actor(cast.rita), item.pk, verdict=verdict, version=1, idempotency_key="k", note=note
-        )
+        deciding.decide(Actor(cast.rita), item.pk, verdict=verdict, idempotency_key="k", note=note)
 
 
 @pytest.mark.parametrize("past", [{"seq": 1}, {"head": "x"}, {"state": "{}"}, {"status": "failed"}])

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from orchestrator import certificate_queries
 from orchestrator.core.errors import KeyUnusable
+from orchestrator.core.typeid import PATTERN
 from orchestrator.engine.verify import (
     Sources,
     Verified,
@@ -31,12 +33,26 @@ class Command(BaseCommand):
             "--checkpoints", type=Path, metavar="DIR", help="a copy of the files (CHECKPOINT_DIR)"
         )
         parser.add_argument(
+            "--certificate",
+            metavar="FILE",
+            help="check one decision certificate: a file, or the id of its decision",
+        )
+        parser.add_argument(
             "--key", type=Path, metavar="PUBKEY", help="the public key (CHECKPOINT_KEY with .pub)"
         )
 
     def handle(
-        self, *, runs: list[str], checkpoints: Path | None, key: Path | None, **_: Any
+        self,
+        *,
+        runs: list[str],
+        checkpoints: Path | None,
+        key: Path | None,
+        certificate: str | None,
+        **_: Any,
     ) -> None:
+        if certificate:
+            self._check_certificate(certificate)
+            return
         if checkpoints and not checkpoints.is_dir():
             raise CommandError(f"There is no folder {checkpoints}. Nothing was verified.")
         try:
@@ -53,6 +69,14 @@ class Command(BaseCommand):
             self.stdout.write(line)
         self.stdout.write(describe_role(could))
 
+    def _check_certificate(self, named: str) -> None:
+        findings = certificate_queries.check(_certificate_text(named))
+        for finding in findings:
+            self.stdout.write(f"{'yes' if finding.ok else 'NO '}  {finding.what}")
+        if not all(finding.ok for finding in findings):
+            raise CommandError("The certificate does not stand: see the lines that say NO.")
+        self.stdout.write("The certificate stands.")
+
     def _progress(self, events: int) -> None:
         if events % SAY_EVERY == 0 and sys.stderr.isatty():
             self.stderr.write(f"\r{events:,} events followed", ending="")
@@ -68,6 +92,19 @@ class Command(BaseCommand):
             raise CommandError(
                 "Not every run that you named exists, nor does a checkpoint know it."
             )
+
+
+def _certificate_text(named: str) -> str:
+    """The bytes of a file, or of the certificate that is kept under the decision's id."""
+    if PATTERN.fullmatch(named):
+        found = certificate_queries.find(named)
+        if found is None:
+            raise CommandError(f"There is no certificate of {named}.")
+        return found.text
+    try:
+        return Path(named).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{named} cannot be read: {error}") from error
 
 
 def describe(result: Verified, sources: Sources, runs: list[str]) -> Iterator[str]:
