@@ -11,6 +11,7 @@ from ninja.parser import Parser
 
 from orchestrator.api import (
     backtests,
+    certificates,
     contracts,
     dead_letters,
     events,
@@ -56,6 +57,7 @@ api = NinjaAPI(
     docs=DocsPage(),
 )
 api.add_router("", proposals.router)
+api.add_router("", certificates.router)
 api.add_router("", runs.router)
 api.add_router("", workflows.router)
 api.add_router("", rules.router)

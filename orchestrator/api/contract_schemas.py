@@ -25,6 +25,12 @@ EXAMPLE: dict[str, Any] = {
     "timeout_s": 60,
     "owner": "payments",
     "tier": "high",
+    "review": {
+        "heading": "Refund {amount_minor} for {target}",
+        "shows": {"/amount_minor": {"as": "money", "currency": "/currency"}},
+        "verbs": ["approve", "edit", "reject"],
+        "undo_s": 30,
+    },
     "note": "Dollars as well.",
 }
 
@@ -47,6 +53,10 @@ class ContractIn(Strict):
     description: str = ""
     masked: list[str] = Field([], description="JSON Pointers to what checks must not store")
     error_budget_bp: int = Field(100, description="of 10,000 events, how many may fail")
+    review: dict[str, Any] = Field(
+        default_factory=dict,
+        description="how people meet an action: `heading`, `shows`, `verbs`, `undo_s`",
+    )
     note: str = Field("", description="what changed, and why")
     based_on: int | None = Field(
         None,
@@ -73,6 +83,7 @@ class ContractLineOut(Schema):
     idempotency: str
     masked: list[str]
     error_budget_bp: int
+    review: dict[str, Any]
     content_hash: str
     note: str
     created_at: datetime

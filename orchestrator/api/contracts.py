@@ -109,6 +109,7 @@ def _line(version: ContractVersion) -> ContractLineOut:
         idempotency=version.idempotency,
         masked=version.masked,
         error_budget_bp=version.error_budget_bp,
+        review=version.review,
         content_hash=version.content_hash,
         note=version.note,
         created_at=version.created_at,

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from orchestrator import queries
-from orchestrator.actions import proposals
+from orchestrator.actions import proposals, revisions
 from orchestrator.api.auth import Bearer, actor_of, token_of
 from orchestrator.api.idempotency import once
 from orchestrator.api.parameters import refuse_unknown
@@ -25,6 +25,7 @@ from orchestrator.api.schemas import (
     ProposalOut,
     ProposalPageOut,
     ReviewItemOut,
+    RevisionWantedOut,
     SuggestedOut,
     WaitIn,
 )
@@ -55,17 +56,39 @@ def submit(request: HttpRequest, suggestion: ProposalIn) -> HttpResponse:
     """Checks and evaluation have run when the answer comes. Send `Idempotency-Key` to retry safely."""
 
     def answer() -> HttpResponse:
-        values = suggestion.model_dump()
-        trace = suggestion.trace
-        values["trace"] = trace.model_dump(exclude_none=True) if trace else {}
-        proposal = proposals.submit(actor_of(request), proposals.Suggestion(**values))
-        body = render(queries.report_of(proposal)).model_dump_json()
-        return HttpResponse(
-            body,
-            status=201,
-            content_type="application/json",
-            headers={"Location": f"{request.path}/{proposal.pk}"},
-        )
+        proposal = proposals.submit(actor_of(request), _suggestion(suggestion))
+        return _created(proposal, f"{request.path}/{proposal.pk}")
+
+    return once(request, answer)
+
+
+def _suggestion(given: ProposalIn) -> proposals.Suggestion:
+    trace = given.trace.model_dump(exclude_none=True) if given.trace else {}
+    return proposals.Suggestion(**(given.model_dump() | {"trace": trace}))
+
+
+def _created(proposal: Proposal, location: str) -> HttpResponse:
+    return HttpResponse(
+        render(queries.report_of(proposal)).model_dump_json(),
+        status=201,
+        content_type="application/json",
+        headers={"Location": location},
+    )
+
+
+@router.post(
+    "/proposals/{proposal_id}/revisions",
+    auth=Bearer("propose"),
+    response={201: ProposalOut, 404: ProblemOut, **_PROBLEMS},
+    summary="Answer a proposal that was sent back",
+)
+def revise(request: HttpRequest, proposal_id: str, suggestion: ProposalIn) -> HttpResponse:
+    """The answer stands in the place of what was sent back, and is checked like any proposal."""
+    known = _find(request, proposal_id)
+
+    def answer() -> HttpResponse:
+        revision = revisions.revise(actor_of(request), known.pk, _suggestion(suggestion))
+        return _created(revision, f"{request.path.split('/proposals/')[0]}/proposals/{revision.pk}")
 
     return once(request, answer)
 
@@ -137,8 +160,23 @@ def render(report: queries.ProposalReport) -> ProposalOut:
         ),
         policy_checks=[_check(check) for check in report.checks],
         evaluation=_evaluation(report),
+        revision=proposal.revision,
+        revises=proposal.revises_id,
+        revised_by=report.revised_by,
+        edited_by_person=proposal.edited_by_id is not None,
+        revision_wanted=_wanted(report),
         review_item=ReviewItemOut.from_orm(report.item) if report.item else None,
         effect=EffectOut.from_orm(report.effect) if report.effect else None,
+    )
+
+
+def _wanted(report: queries.ProposalReport) -> RevisionWantedOut | None:
+    if report.proposal.status != Proposal.Status.REVISION_REQUESTED:
+        return None
+    return RevisionWantedOut(
+        reasons=report.disposition.reasons if report.disposition else [],
+        asked=report.asked,
+        due_at=report.proposal.due_at,
     )
 
 

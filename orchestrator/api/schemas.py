@@ -130,6 +130,14 @@ class EffectOut(Schema):
     finished_at: datetime | None
 
 
+class RevisionWantedOut(Schema):
+    """What its agent is asked to change, and until when an answer counts."""
+
+    reasons: list[str]
+    asked: str = Field(description="a person's words; empty when the score sent it back")
+    due_at: datetime | None
+
+
 class ProposalOut(Schema):
     id: str
     external_id: str
@@ -146,6 +154,11 @@ class ProposalOut(Schema):
     proposal: SuggestedOut
     policy_checks: list[PolicyCheckOut]
     evaluation: EvaluationOut | None
+    revision: int
+    revises: str | None = Field(description="the proposal in whose place it stands")
+    revised_by: str | None = Field(description="the proposal that stands in its place")
+    edited_by_person: bool = False
+    revision_wanted: RevisionWantedOut | None = None
     review_item: ReviewItemOut | None
     effect: EffectOut | None
 

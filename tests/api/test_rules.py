@@ -8,11 +8,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from orchestrator.actions import contracts, reviews
+from orchestrator.actions import contracts
 from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import NotAllowed
 from orchestrator.engine import backtest
 from orchestrator.models import Backtest, Proposal, ReviewItem, Rule, RuleVersion
+from tests import deciding
 from tests.api.conftest import Call
 from tests.conftest import Cast
 from tests.work import work_all
@@ -358,9 +359,7 @@ def test_nothing_comes_before_a_backtest(draft: Draft, call: Call, admin: str) -
 
 
 def decide(person: User, item: ReviewItem) -> None:
-    reviews.decide(
-        Actor(person), item.pk, verdict="approve", version=item.version, idempotency_key=item.pk
-    )
+    deciding.decide(Actor(person), item.pk, verdict="approve", idempotency_key=item.pk)
 
 
 def test_activation_waits_for_another_admin(
