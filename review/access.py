@@ -4,12 +4,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
+from orchestrator import audit_queries
+from orchestrator.actions import factors
 from orchestrator.actions.actor import capabilities_of
 from review.htmx import separate_fragments
-from review.views.errors import ask_to_sign_in, refuse_role
+from review.views.errors import ask_for_factor, ask_to_sign_in, lead_to_audit, refuse_role
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
@@ -20,6 +23,21 @@ def public[**P](view: View[P]) -> View[P]:
     return view
 
 
+def signed_in[**P](view: View[P]) -> View[P]:
+    """Open to everybody who is signed in, for what is theirs; also to those who still need a factor."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return ask_to_sign_in(request)
+        response = view(request, *args, **kwargs)
+        patch_cache_control(response, private=True, no_cache=True)
+        return response
+
+    guarded.policy = "signed in"  # type: ignore[attr-defined]
+    return guarded
+
+
 def requires[**P](capability: str) -> Callable[[View[P]], View[P]]:
     """Open to people one of whose roles has the capability."""
 
@@ -28,8 +46,12 @@ def requires[**P](capability: str) -> Callable[[View[P]], View[P]]:
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return ask_to_sign_in(request)
+            if must_add_factor(request.user):
+                return ask_for_factor(request)
             if not may(request.user, capability):
                 return refuse_role(request, capability)
+            if audit := audit_over(request.user, kwargs.get("pk")):
+                return lead_to_audit(request, audit)
             response = view(request, *args, **kwargs)
             patch_cache_control(response, private=True, no_cache=True)
             separate_fragments(response)
@@ -50,6 +72,23 @@ def may(user: Any, capability: str) -> bool:
     return capability in user.known_capabilities
 
 
+def audit_over(user: Any, key: object) -> str | None:
+    """The audit that this person holds about what an address names, which stays shut until they have judged.
+
+    What an address names is called `pk`; the pages of audits call theirs otherwise.
+    """
+    if not isinstance(key, str) or not may(user, "audits.decide"):
+        return None
+    return audit_queries.held_about(user, key)
+
+
 def role_names(user: Any) -> list[str]:
     """For the menu and for refusals; what the roles allow is asked of `may`."""
     return sorted(user.groups.values_list("name", flat=True)) if user.is_authenticated else []
+
+
+def must_add_factor(user: Any) -> bool:
+    """Has a role that REQUIRE_MFA names, and no second factor. Asked each time, where it is set at all."""
+    if not settings.REQUIRE_MFA or not user.is_authenticated:
+        return False
+    return bool(set(role_names(user)) & set(settings.REQUIRE_MFA)) and not factors.has_factor(user)

@@ -38,6 +38,12 @@ def page_of(found: Proposal | ReviewItem | Run | InboundEvent | Backtest) -> str
         return reverse("run", args=[found.pk])
     if isinstance(found, Proposal):
         return reverse("proposal", args=[found.pk])
-    if found.proposal_id:
-        return reverse("proposal", args=[found.proposal_id])
-    return reverse("item", args=[found.pk])
+    return _page_of_item(found)
+
+
+def _page_of_item(item: ReviewItem) -> str:
+    if item.kind in ReviewItem.BLIND:
+        return reverse("audit", args=[item.pk])
+    if item.proposal_id:
+        return reverse("proposal", args=[item.proposal_id])
+    return reverse("item", args=[item.pk])

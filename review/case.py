@@ -2,51 +2,108 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
-from orchestrator.actions import changes
+from orchestrator import similar_queries
+from orchestrator.actions import rollbacks, targets
+from orchestrator.contract_queries import review_of
 from orchestrator.core.definitions import DIRECT
-from orchestrator.core.policy.changes import is_change
 from orchestrator.models import Evaluation, Proposal, ReviewItem
-from review import reads
+from review import item_reads, reads
 from review.access import may
-from review.deciding import decision_facts, is_own_wish
+from review.deciding import decision_facts
 from review.htmx import tag_of
 from review.presentation.arguments import arguments, is_tainted
+from review.presentation.changed import changes_of
 from review.presentation.chips import STATUSES
 from review.presentation.happenings import told
 from review.rule_change import rule_change_of
+from review.talk import talk_facts
+from review.target_state import NOTHING, shown
 
+RAN = frozenset(
+    {Proposal.Status.EXECUTED, Proposal.Status.ROLLING_BACK, Proposal.Status.ROLLED_BACK}
+)
 POLL_MOVING_S = 0.25
 POLL_WAITING_S = 10
+POLL_UNDOABLE_S = 1
 
 
 def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
     proposal, is_open = case.proposal, case.is_open_to(request.user)
-    is_own = is_own_change(request.user, proposal) or (
-        not is_change(proposal.action) and is_own_wish(request.user, proposal.run, proposal.token)
+    target = shown(targets.look(proposal)) if case.is_waiting else NOTHING
+    facts = decision_facts(request, case, page=("proposal", proposal.pk), target=target)
+    is_undoable = facts["undo"] is not None and facts["undo"].is_here
+    return (
+        facts
+        | revision_facts(proposal)
+        | talk_facts("proposal", proposal.pk)
+        | {
+            "section": "queue" if case.is_waiting else "proposals",
+            "proposal": proposal,
+            "change": rule_change_of(proposal),
+            "payload_title": payload_title(case),
+            "why_title": "Why it is here" if is_judged(case) else "What the policy said",
+            "look": STATUSES[proposal.status],
+            "tag": tag_of(case.facts, is_undoable),
+            "poll_s": _poll_s(case, is_undoable),
+            "arguments": arguments(proposal.args, proposal.tainted),
+            "target_is_tainted": is_tainted("/target", proposal.tainted),
+            "context": arguments(proposal.context, proposal.tainted),
+            "shows_verdicts": is_open,
+            "is_unknown": is_unknown(case),
+            "may_reopen": may_reopen(request, proposal),
+            "may_roll_back": may_roll_back(request, case),
+            "shows_outcome": not case.is_waiting or is_unknown(case),
+            "scores": scores(case) if is_open else [],
+            "similar": similar(request, case),
+            "certificate": item_reads.certificate_of(case.decisions),
+            "history": told(reads.happenings(case), hide_people=not is_open),
+            "audit": reads.audit_entries(case)
+            if is_open and may(request.user, "audit.view")
+            else [],
+        }
     )
-    return decision_facts(request, case, page=("proposal", proposal.pk), is_own=is_own) | {
-        "section": "queue" if case.is_waiting else "proposals",
-        "proposal": proposal,
-        "change": rule_change_of(proposal),
-        "payload_title": payload_title(case),
-        "why_title": "Why it is here" if is_judged(case) else "What the policy said",
-        "look": STATUSES[proposal.status],
-        "tag": tag_of(case.facts),
-        "poll_s": POLL_MOVING_S if case.is_moving else POLL_WAITING_S,
-        "arguments": arguments(proposal.args, proposal.tainted),
-        "target_is_tainted": is_tainted("/target", proposal.tainted),
-        "context": arguments(proposal.context, proposal.tainted),
-        "shows_verdicts": is_open,
-        "is_unknown": is_unknown(case),
-        "may_reopen": may_reopen(request, proposal),
-        "shows_outcome": not case.is_waiting or is_unknown(case),
-        "scores": scores(case) if is_open else [],
-        "history": told(reads.happenings(case), hide_people=not is_open),
-        "audit": reads.audit_entries(case) if is_open and may(request.user, "audit.view") else [],
+
+
+def _poll_s(case: reads.Case, is_undoable: bool) -> float:
+    """Nothing moves while it can be taken back; a second after that it may."""
+    if is_undoable:
+        return POLL_UNDOABLE_S
+    return POLL_MOVING_S if case.is_moving else POLL_WAITING_S
+
+
+def similar(request: HttpRequest, case: reads.Case) -> similar_queries.Similar | None:
+    """Hidden where somebody has spoken and the reader must not know what."""
+    is_second = case.approvals > 0 and not case.is_open_to(request.user)
+    if case.item is None or not is_judged(case) or not case.is_waiting or is_second:
+        return None
+    return similar_queries.similar_to(case.item, case.proposal)
+
+
+def revision_facts(proposal: Proposal) -> dict[str, Any]:
+    """What stands in whose place, and what was changed on the way."""
+    before, text = proposal.revises, f"Revision {proposal.revision}"
+    after = Proposal.objects.filter(revises=proposal).first()
+    if before is None:
+        return {"before": None, "after": after, "revision_text": text}
+    review = review_of(proposal.contract_version_id)
+    changes = changes_of(before.args, proposal.args, review=review, tainted=proposal.tainted)
+    return {
+        "before": before,
+        "after": after,
+        "changes": changes,
+        "changed_title": "What was changed",
+        "revision_text": f"{text} replaces {before.revision}",
     }
+
+
+def may_roll_back(request: HttpRequest, case: reads.Case) -> bool:
+    """Offered where it was done and its target declares how to undo it; not while that is being asked."""
+    effect = case.effect
+    if effect is None or case.is_waiting or not may(request.user, "effects.undo"):
+        return False
+    return rollbacks.can_be_undone(effect)
 
 
 def may_reopen(request: HttpRequest, proposal: Proposal) -> bool:
@@ -57,13 +114,6 @@ def may_reopen(request: HttpRequest, proposal: Proposal) -> bool:
         and proposal.run.workflow_version.definition == DIRECT
         and may(request.user, "queue.decide")
     )
-
-
-def is_own_change(reader: Any, proposal: Proposal) -> bool:
-    """Neither who asked for a change of a rule nor who wrote it agrees to it, where four eyes are wanted."""
-    if not is_change(proposal.action) or not settings.RULES_FOUR_EYES:
-        return False
-    return reader.pk in {proposal.run.started_by_id, changes.version_in(proposal).created_by_id}
 
 
 def is_unknown(case: reads.Case) -> bool:
@@ -78,7 +128,7 @@ def is_judged(case: reads.Case) -> bool:
 
 def payload_title(case: reads.Case) -> str:
     """In the tense that fits."""
-    if case.proposal.status == Proposal.Status.EXECUTED:
+    if case.proposal.status in RAN:
         return "What ran"
     if case.proposal.status == Proposal.Status.UNKNOWN:
         return "What may have run"

@@ -13,6 +13,7 @@ from orchestrator.actions.contracts import MASKED_MAX, NAME, TEXT_MAX, TIMEOUT_S
 from orchestrator.core.codec import Json, JsonLimits, safe_json
 from orchestrator.core.errors import BadJson, Problem
 from orchestrator.models import Contract, ContractVersion
+from review.meeting_form import MeetingForm, meeting_initial
 from review.presentation.contract_terms import IDEMPOTENCY
 from review.presentation.json_lines import lines_of
 
@@ -55,7 +56,7 @@ class CompareForm(forms.Form):
         self.fields["against"].choices = [(number, f"Version {number}") for number in numbers]  # type: ignore[attr-defined]
 
 
-class ContractForm(forms.Form):
+class ContractForm(MeetingForm):
     """One version. The text of the schema stays as it was typed until it is saved."""
 
     schema = forms.CharField(
@@ -140,7 +141,9 @@ class ContractForm(forms.Form):
         """What the action takes."""
         given = dict(self.cleaned_data)
         given["error_budget_bp"] = int(given.pop("budget") * 100)
-        return given
+        for name in MeetingForm.base_fields:
+            del given[name]
+        return given | {"review": self.meeting()}
 
     def add_problems(self, problems: Sequence[Problem]) -> None:
         """Each at the line of the text where it is."""
@@ -148,8 +151,16 @@ class ContractForm(forms.Form):
         for problem in problems[:PROBLEMS_SHOWN_MAX]:
             if problem.pointer.startswith("/masked/"):
                 self.add_error("masked", problem.reason)
+            elif problem.pointer.startswith("/review/"):
+                self._add_meeting_problem(problem)
             else:
                 self.add_error("schema", _sentence(problem, lines))
+
+    def _add_meeting_problem(self, problem: Problem) -> None:
+        _, _, field, *inside = problem.pointer.split("/")
+        place = "".join(f"{part} " for part in inside).replace("~1", "/").replace("~0", "~")
+        known = field if field in self.fields else None
+        self.add_error(known, f"{place}{problem.reason}.")
 
     def marked_lines(self) -> list[tuple[int, str, bool]]:
         """The lines of the schema around those that errors name: number, text, whether it is named."""
@@ -194,6 +205,7 @@ def initial_of(version: ContractVersion, based_on: int) -> dict[str, Any]:
         "budget": Decimal(version.error_budget_bp) / 100,
         "masked": "\n".join(version.masked),
         "based_on": based_on,
+        **meeting_initial(version.review),
     }
 
 

@@ -7,7 +7,7 @@ from orchestrator import contract_queries as queries
 from orchestrator.models import ContractVersion
 from review.contract_forms import CompareForm
 from review.presentation.contract_changes import changes, lines, pretty
-from review.presentation.contract_terms import terms_of
+from review.presentation.contract_terms import meeting_of, terms_of
 from review.presentation.schema_places import places_of
 
 VERSIONS_MAX = 50
@@ -25,6 +25,7 @@ def contract_page(version: ContractVersion, asked: Mapping[str, str]) -> dict[st
         "versions": versions,
         "in_force": versions[0],
         "terms": terms_of(version),
+        "meeting": meeting_of(version),
         "whole": whole,
         "places": places,
         "masked": {path for text in version.masked for path in _paths(text)},

@@ -1,14 +1,26 @@
 """What a page needs on which somebody may decide, whatever the item is about."""
 
 import secrets
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
-from orchestrator.models import ApiToken, Decision, ReviewItem, Run
-from review import reads
+from orchestrator import queue_queries, team_queries
+from orchestrator.actions import confirmations, reviews, revisions
+from orchestrator.actions.actor import Actor, capabilities_of
+from orchestrator.actions.claims import may_take_back
+from orchestrator.models import Decision, Reason, ReviewItem
+from review import queue_reads, reads
 from review.access import may
+from review.came_from import queue_of
+from review.desk_routes import urls_at
+from review.snoozing import choices
+from review.target_state import NOTHING, Shown
+from review.undoing import undo_of
 
 
 class Question(NamedTuple):
@@ -27,6 +39,14 @@ QUESTIONS = {
             (Decision.Verdict.RETRY, "It did not happen, run it again"),
         ),
     ),
+    ReviewItem.Kind.FAILED_COMPENSATION: Question(
+        "What becomes of it?",
+        (
+            (Decision.Verdict.RETRY, "Try to undo it again"),
+            (Decision.Verdict.HAPPENED, "It is undone, by hand"),
+            (Decision.Verdict.GIVE_UP, "It stands, leave it"),
+        ),
+    ),
     ReviewItem.Kind.STUCK_COMMAND: Question(
         "What should become of it?",
         ((Decision.Verdict.RETRY, "Try again"), (Decision.Verdict.GIVE_UP, "Give up")),
@@ -39,49 +59,112 @@ SILENCE = {
     ReviewItem.Kind.APPROVAL: "then it is a no",
     ReviewItem.Kind.RULE_CHANGE: "then the rule stays as it is",
 }
+# Why the reader gets no buttons, by the words of queue_queries.why_not.
+REFUSALS = {
+    "role": "You may look. Deciding needs the role reviewer or admin.",
+    "admin": "You may look. Changes of rules are decided by an admin.",
+    "decided": "You have decided; another person must as well.",
+    "own": "This came from you or your own token, so somebody else must decide.",
+    "editor": "You edited it and its risk is high, so somebody else must approve it.",
+}
+OWN_CHANGE = "You asked for it or wrote it, so another admin must agree. You can take it back."
 
 
 def decision_facts(
-    request: HttpRequest, case: reads.Decidable, *, page: tuple[str, str], is_own: bool
+    request: HttpRequest, case: reads.Decidable, *, page: tuple[str, str], target: Shown = NOTHING
 ) -> dict[str, Any]:
     """`page` is the name and the id of the address that is decided at."""
     name, pk = page
     item = case.item
-    kind = ReviewItem.Kind(item.kind) if item else ReviewItem.Kind.GUARDRAIL_FAILURE
-    question = QUESTIONS.get(kind)
-    waiting = reads.side_list() if may(request.user, "queue.view") else []
-    return {
+    waiting = (
+        queue_reads.side_list(cast(User, request.user)) if may(request.user, "queue.view") else []
+    )
+    reason = "closed" if item is None or not item.is_waiting else _why_not(request, item)
+    hold = hold_of(request, item) if item is not None and item.is_waiting else ""
+    facts = {
         "case": case,
         "item": item,
         "page_url": reverse(name, args=[pk]),
-        "decide_url": reverse("decide" if name == "proposal" else "decide_item", args=[pk]),
+        "to": urls_at(name, pk),
+        "queue": queue_of(request),
+        "may_see_runs": may(request.user, "runs.view"),
+        "waiting": waiting,
+        "next": next((other for other in waiting if item is None or other.pk != item.pk), None),
+        "refusal": reason,
+        "why_not": _sentence(reason, item) if item else "",
+        "hold": hold,
+        "held_text": f"Held by {item.holder}" if item is not None and hold == "other" else "",
+        "claim_minutes": settings.CLAIM_MINUTES,
+        "comment_length_max": settings.COMMENT_LENGTH_MAX,
+        "undo": undo_of(request, item.pk if item else None),
+        "target": target,
+    }
+    if item is not None:
+        facts |= _asked(item) | _around(request, item)
+        facts["approvals_text"] = f"{case.approvals} of {item.approvals_needed} approvals"
+    if item is not None and hold == "mine":
+        facts |= _forms(request, item, target)
+    return facts
+
+
+def hold_of(request: HttpRequest, item: ReviewItem) -> str:
+    """By whom it is held: "mine", "other", or nobody."""
+    if not item.is_held:
+        return ""
+    return "mine" if item.holder_id == request.user.pk else "other"
+
+
+def _asked(item: ReviewItem) -> dict[str, Any]:
+    kind = ReviewItem.Kind(item.kind)
+    question = QUESTIONS.get(kind)
+    return {
         "decide_form": "review/answer.html" if question else "review/judge.html",
         "asked": question.asked if question else "",
         "answers": question.answers if question else (),
         "silence": SILENCE.get(kind, ""),
-        "may_see_runs": may(request.user, "runs.view"),
-        "waiting": waiting,
-        "next": next((other for other in waiting if item is None or other.pk != item.pk), None),
-        "refusal": refusal(request, case, is_own=is_own),
-        "reasons": Decision.Reason.choices,
+    }
+
+
+def _around(request: HttpRequest, item: ReviewItem) -> dict[str, Any]:
+    """What can be done without holding it."""
+    may_assign = item.is_waiting and may(request.user, "queue.assign")
+    return {
+        "teams": team_queries.able_teams() if may_assign else [],
+        "may_assign": may_assign,
+    }
+
+
+def _forms(request: HttpRequest, item: ReviewItem, target: Shown) -> dict[str, Any]:
+    """Only for whoever holds it: everything that a decision has to carry."""
+    return {
+        "seen": confirmations.seen(Actor(cast(User, request.user)), item, target=target.digest),
+        "verbs": verbs_of(item),
+        "may_take_back": may_take_back(item, "own"),
+        "reasons": list(Reason.objects.offered()),
+        "snoozes": choices(item, timezone.now()),
         "new_key": secrets.token_urlsafe(18),
     }
 
 
-def is_own_wish(reader: Any, run: Run, token: ApiToken | None) -> bool:
-    """Nobody countersigns what they, or their own token, asked for."""
-    return reader.pk in {run.started_by_id, token.owner_id if token else None}
+def verbs_of(item: ReviewItem) -> frozenset[str]:
+    """What its kind asks for and its action lets people do."""
+    allowed = {"reject", *item.allows} if item.allows else {"approve", "respond", "reject"}
+    verbs = allowed & set(reviews.VERDICTS.get(item.kind, ()))
+    if item.kind in revisions.EDITED_KINDS and "edit" in item.allows:
+        verbs.add("edit")
+    if item.escalated_at is None or (item.team and item.team.escalates_to_id):
+        verbs.add("escalate")
+    return frozenset(verbs)
 
 
-def refusal(request: HttpRequest, case: reads.Decidable, *, is_own: bool) -> str:
-    """Why the reader gets no buttons; empty when they do."""
-    if not case.is_waiting:
-        return "closed"
-    if not may(request.user, "queue.decide"):
-        return "role"
-    is_change = case.item is not None and case.item.kind == ReviewItem.Kind.RULE_CHANGE
-    if is_change and not may(request.user, "rules.edit"):
-        return "admin"
-    if case.decided_by(request.user):
-        return "decided"
-    return "own" if is_own else ""
+def _why_not(request: HttpRequest, item: ReviewItem) -> str:
+    person = cast(User, request.user)
+    return queue_queries.why_not(item, person, capabilities_of(person))
+
+
+def _sentence(reason: str, item: ReviewItem) -> str:
+    if reason == "team":
+        return f"You may look. {queue_queries.team_sentence(item)}"
+    if reason == "own" and item.kind == ReviewItem.Kind.RULE_CHANGE:
+        return OWN_CHANGE
+    return REFUSALS.get(reason, "")

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.forms.renderers import DjangoTemplates
 from django.template.loader import get_template
 
+from orchestrator.actions.confirmations import Seen
 from orchestrator.models import Decision, ReviewItem
 from review.presentation.chips import RUNS, STATUSES
+
+# Blind audits are handed out elsewhere, one by one.
+QUEUE_KINDS = [choice for choice in ReviewItem.Kind.choices if choice[0] not in ReviewItem.BLIND]
 
 
 class Renderer(DjangoTemplates):
@@ -25,28 +28,29 @@ class Renderer(DjangoTemplates):
         return super().get_template(template_name)
 
 
-class DecisionForm(forms.Form):
-    """What a reviewer sends. Whether it may be done, the action decides."""
+SEEN = ("version", "lease", "confirmation", "target")
+
+
+class SeenForm(forms.Form):
+    """What a reviewer had in front of them, and what they say. Whether it may be done, the action decides."""
 
     item = forms.CharField(max_length=40)
     version = forms.IntegerField(min_value=1)
+    lease = forms.CharField(max_length=40)
+    confirmation = forms.CharField(max_length=64)
+    # Empty where nobody can look at the target.
+    target = forms.CharField(max_length=71, required=False)
     idempotency_key = forms.CharField(max_length=255)
-    verdict = forms.ChoiceField(choices=Decision.Verdict.choices)
-    reason = forms.ChoiceField(choices=Decision.Reason.choices, required=False)
+    reason = forms.SlugField(max_length=40, required=False)
     note = forms.CharField(max_length=5_000, required=False)
 
+    @property
+    def seen(self) -> Seen:
+        return Seen(**{name: self.cleaned_data[name] for name in SEEN})
 
-class SignInForm(AuthenticationForm):
-    """Django's, with the hints that password managers look for."""
 
-    error_messages = {
-        **AuthenticationForm.error_messages,
-        "invalid_login": "That user name and password do not go together. Passwords are case-sensitive.",
-    }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["username"].label = "User name"
+class DecisionForm(SeenForm):
+    verdict = forms.ChoiceField(choices=Decision.Verdict.choices)
 
 
 class SetupForm(forms.Form):
@@ -81,14 +85,41 @@ class SetupForm(forms.Form):
 
 
 class QueueFilter(forms.Form):
+    # Shorter words would be looked for in every waiting item.
+    q = forms.CharField(
+        label="Search",
+        min_length=3,
+        max_length=100,
+        required=False,
+        error_messages={"min_length": "At least three letters."},
+        widget=forms.TextInput(
+            attrs={
+                "type": "search",
+                "placeholder": "Target, agent, action or id",
+                "autocomplete": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
     kind = forms.ChoiceField(
-        label="Why it waits", choices=[("", "Any reason"), *ReviewItem.Kind.choices], required=False
+        label="Why it waits", choices=[("", "Any reason"), *QUEUE_KINDS], required=False
     )
     action = forms.ChoiceField(choices=[("", "Any action")], required=False)
+    team = forms.ChoiceField(choices=[("", "Any team")], required=False)
+    view = forms.CharField(max_length=220, required=False, widget=forms.HiddenInput)
 
-    def __init__(self, data: Mapping[str, Any], actions: Sequence[str]) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], *, actions: Sequence[str], teams: Mapping[str, str]
+    ) -> None:
         super().__init__(data)
         _offer(self.fields["action"], actions, data.get("action", ""))
+        self.fields["team"].choices = [("", "Any team"), *teams.items()]  # type: ignore[attr-defined]
+
+
+class SavedViewForm(forms.Form):
+    name = forms.CharField(max_length=60)
+    query = forms.CharField(max_length=1_000, required=False, widget=forms.HiddenInput)
+    is_shared = forms.BooleanField(label="For everybody", required=False)
 
 
 class ProposalFilter(forms.Form):

@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from orchestrator.core.codec import read
 from orchestrator.models import Decision, ReviewItem
-from review import reads
-from review.deciding import decision_facts, is_own_wish
+from review import item_reads, reads
+from review.deciding import decision_facts
 from review.htmx import tag_of
 from review.presentation.chips import Look
 from review.presentation.items import item_sentence, work_of
 from review.presentation.stages import Stage, stages
 from review.run_reads import RunCase, run_case
+from review.talk import talk_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +32,31 @@ class Matter(reads.Decidable):
 def matter(pk: str, reader: Any) -> Matter:
     related = ("command", "run")
     item = get_object_or_404(ReviewItem.objects.select_related(*related), pk=pk, proposal=None)
-    decisions = Decision.objects.filter(item=item).select_related("reviewer").order_by("pk")
+    decisions = item_reads.with_reasons(Decision.objects.filter(item=item))
     return Matter(item, list(decisions), run_case(item.run_id, reader))
 
 
 def matter_page(request: HttpRequest, matter: Matter) -> dict[str, Any]:
     item, run = matter.item, matter.about.run
-    is_own = is_own_wish(request.user, run, run.token)
-    return decision_facts(request, matter, page=("item", item.pk), is_own=is_own) | {
-        "section": "queue",
-        "run": run,
-        "tag": tag_of(item.status, item.version),
-        "ending": _ending(matter),
-        "approvals_text": f"{matter.approvals} of {item.approvals_needed} approvals",
-        "about": matter.about,
-        "sentence": item_sentence(item),
-        "intent": matter.about.started.get("intent"),
-        "before": _stages_before(matter),
-        "command": item.command,
-        "command_work": work_of(item.command),
-        "command_facts": read(item.command.payload) if item.command else None,
-        "shows_verdicts": matter.is_open_to(request.user),
-    }
+    facts = decision_facts(request, matter, page=("item", item.pk))
+    return (
+        facts
+        | talk_facts("item", item.pk)
+        | {
+            "section": "queue",
+            "run": run,
+            "tag": tag_of(item.status, item.version, facts["hold"], item.holder_id, item.is_asleep),
+            "ending": _ending(matter),
+            "about": matter.about,
+            "sentence": item_sentence(item),
+            "intent": matter.about.started.get("intent"),
+            "before": _stages_before(matter),
+            "command": item.command,
+            "command_work": work_of(item.command),
+            "command_facts": read(item.command.payload) if item.command else None,
+            "shows_verdicts": matter.is_open_to(request.user),
+        }
+    )
 
 
 ENDINGS = {

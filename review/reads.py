@@ -1,16 +1,13 @@
 """What the pages read. Nothing here changes anything."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from orchestrator.core.codec import read
 from orchestrator.core.typeid import PATTERN
@@ -26,10 +23,9 @@ from orchestrator.models import (
     Run,
 )
 from orchestrator.queries import ProposalReport, report_of
+from review.item_reads import with_reasons
 from review.paging import Page, newest_first
 
-SIDE_LIST_MAX = 30
-RUN_OF_ITEM = ("run__workflow_version__workflow",)
 NAMES_FROM_RECENT = 500
 # Where people judge, and independently of each other. The other kinds ask for facts.
 JUDGED = frozenset(
@@ -38,78 +34,17 @@ JUDGED = frozenset(
 HISTORY_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """The line in the top bar."""
-
-    waiting: int
-    oldest: datetime | None
-    decided_today: int
-
-
-def pulse() -> Pulse:
-    waiting = ReviewItem.objects.waiting().aggregate(count=Count("pk"), oldest=Min("created_at"))
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    decided = ReviewItem.objects.filter(closed_at__gte=today, status=ReviewItem.Status.DECIDED)
-    return Pulse(waiting["count"], waiting["oldest"], decided.count())
-
-
-# The queue ------------------------------------------------------------------------------------
-
-
-def waiting_items(*, kind: str = "", action: str = "") -> QuerySet[ReviewItem]:
-    items = ReviewItem.objects.waiting().select_related("proposal", "command", *RUN_OF_ITEM)
-    if kind:
-        items = items.filter(kind=kind)
-    if action:
-        items = items.filter(proposal__action=action)
-    return items.order_by("-priority", "due_at", "pk")
-
-
-def queue_page(items: QuerySet[ReviewItem], after: str) -> Page[ReviewItem]:
-    """Most urgent first; the cursor is the last row's place in that order."""
-    place = _queue_place(after)
-    if place:
-        priority, due_at, pk = place
-        later = Q(due_at__gt=due_at) | Q(due_at=due_at, pk__gt=pk)
-        items = items.filter(Q(priority__lt=priority) | Q(priority=priority) & later)
-    size = settings.PAGE_SIZE
-    found = list(items[: size + 1])
-    rows = found[:size]
-    return Page(rows, older=_queue_cursor(rows[-1]) if found[size:] else "", newer="")
-
-
-def _queue_cursor(item: ReviewItem) -> str:
-    return f"{item.priority}~{item.due_at.isoformat()}~{item.pk}"
-
-
-def _queue_place(cursor: str) -> tuple[int, datetime, str] | None:
-    """A cursor that was tampered with starts at the beginning."""
-    priority, _, rest = cursor.partition("~")
-    moment, _, pk = rest.partition("~")
-    try:
-        due_at = parse_datetime(moment)
-        is_place = due_at and timezone.is_aware(due_at) and PATTERN.fullmatch(pk)
-        return (int(priority), due_at.astimezone(UTC), pk) if due_at and is_place else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def waiting_actions() -> list[str]:
-    items = ReviewItem.objects.waiting().filter(proposal__isnull=False)
-    return sorted(set(items.values_list("proposal__action", flat=True)[:NAMES_FROM_RECENT]))
-
-
-def side_list() -> list[ReviewItem]:
-    """The head of the queue, for the column beside the document."""
-    return list(waiting_items()[:SIDE_LIST_MAX])
-
-
 def is_item_at(item: str, page: str) -> bool:
     """On the page of its proposal, or on its own if it has none."""
     if item == page:
         return ReviewItem.objects.filter(pk=item, proposal=None).exists()
-    return ReviewItem.objects.filter(pk=item, proposal=page).exists()
+    openly = ReviewItem.objects.exclude(kind__in=ReviewItem.BLIND)
+    return openly.filter(pk=item, proposal=page).exists()
+
+
+def is_blind(pk: str) -> bool:
+    """Whether it is judged on the page of an audit, and nowhere else."""
+    return ReviewItem.objects.filter(pk=pk, kind__in=ReviewItem.BLIND).exists()
 
 
 def proposal_of_item(pk: str) -> str | None:
@@ -121,10 +56,18 @@ def proposal_of_item(pk: str) -> str | None:
 
 
 def proposals_page(
-    *, status: str = "", action: str = "", agent: str = "", before: str = "", after: str = ""
+    *,
+    status: str = "",
+    action: str = "",
+    agent: str = "",
+    hidden: Collection[str] = (),
+    before: str = "",
+    after: str = "",
 ) -> Page[Proposal]:
     wanted = {"status": status, "action": action, "agent": agent}
     rows = Proposal.objects.filter(**{name: text for name, text in wanted.items() if text})
+    if hidden:
+        rows = rows.exclude(pk__in=hidden)
     return newest_first(rows, before=id_or_nothing(before), after=id_or_nothing(after))
 
 
@@ -168,8 +111,12 @@ class Decidable:
 
     @property
     def own_decisions(self) -> list[Decision]:
-        """About the newest item; a proposal can have had others."""
-        return [one for one in self.decisions if self.item and one.item_id == self.item.pk]
+        """About the newest item, as far as they stand; a proposal can have had others."""
+        return [
+            one
+            for one in self.decisions
+            if self.item and one.item_id == self.item.pk and one.undone_at is None
+        ]
 
     @property
     def approvals(self) -> int:
@@ -202,7 +149,11 @@ class Case(ProposalReport, Decidable):
     @property
     def is_moving(self) -> bool:
         """Something will change within seconds, without anybody's doing."""
-        return self.proposal.status in {Proposal.Status.ACCEPTED, Proposal.Status.EXECUTING}
+        return self.proposal.status in {
+            Proposal.Status.ACCEPTED,
+            Proposal.Status.EXECUTING,
+            Proposal.Status.ROLLING_BACK,
+        }
 
     @property
     def facts(self) -> tuple[object, ...]:
@@ -210,15 +161,24 @@ class Case(ProposalReport, Decidable):
         item, effect = self.item, self.effect
         return (
             self.proposal.status,
-            item and (item.status, item.version),
+            item and (item.status, item.version, item.is_held, item.holder_id, item.is_asleep),
             effect and effect.status,
         )
 
 
 def case(pk: str) -> Case:
-    related = ("run__workflow_version__workflow", "token__owner")
+    related = (
+        "run__workflow_version__workflow",
+        "token__owner",
+        "contract_version",
+        "edited_by",
+        "revises",
+    )
     report = report_of(get_object_or_404(Proposal.objects.select_related(*related), pk=pk))
-    decisions = Decision.objects.filter(item__proposal=pk).select_related("reviewer")
+    if report.item is not None:
+        report.item.proposal = report.proposal
+    openly = Decision.objects.filter(item__proposal=pk).exclude(item__kind__in=ReviewItem.BLIND)
+    decisions = with_reasons(openly)
     return Case(
         proposal=report.proposal,
         checks=[check for check in report.checks if check.enforced],
@@ -226,7 +186,7 @@ def case(pk: str) -> Case:
         evaluations=report.evaluations,
         item=report.item,
         effect=report.effect,
-        decisions=list(decisions.order_by("pk")),
+        decisions=list(decisions),
     )
 
 
@@ -264,9 +224,16 @@ def audit_entries(case: Case) -> QuerySet[AuditEntry]:
 
 
 def audit_page(
-    *, verb: str = "", who: str = "", before: str = "", after: str = ""
+    *,
+    verb: str = "",
+    who: str = "",
+    hidden: Collection[str] = (),
+    before: str = "",
+    after: str = "",
 ) -> Page[AuditEntry]:
     rows = AuditEntry.objects.select_related("user", "token__owner")
+    if hidden:
+        rows = rows.exclude(object_id__in=hidden)
     if verb:
         rows = rows.filter(verb=verb)
     if who:

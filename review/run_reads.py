@@ -1,6 +1,6 @@
 """What the pages about runs read. Nothing here changes anything."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -39,10 +39,16 @@ RELATED_MAX = 50
 # The list --------------------------------------------------------------------------------------
 
 
-def runs_page(wanted: RunFilter, *, before: str = "", after: str = "") -> Page[Run]:
+def runs_page(
+    wanted: RunFilter, *, hidden: Collection[str] = (), before: str = "", after: str = ""
+) -> Page[Run]:
+    """Without the runs of `hidden` proposals."""
     window = {"before": id_or_nothing(before), "after": id_or_nothing(after)}
     ids = queries.run_ids(wanted, **window, at_most=settings.PAGE_SIZE + 1)
-    return newest_first(_rows().filter(pk__in=ids), **window)
+    rows = _rows().filter(pk__in=ids)
+    if hidden:
+        rows = rows.exclude(pk__in=Proposal.objects.filter(pk__in=hidden).values("run"))
+    return newest_first(rows, **window)
 
 
 def _rows() -> QuerySet[Run]:
@@ -174,7 +180,8 @@ def run_case(pk: str, reader: Any) -> RunCase:
 
 
 def _items_of(run: Run) -> QuerySet[ReviewItem]:
-    items = ReviewItem.objects.filter(run=run).select_related("proposal", "run", "command")
+    items = ReviewItem.objects.filter(run=run).exclude(kind__in=ReviewItem.BLIND)
+    items = items.select_related("proposal", "run", "command")
     return items.order_by("-pk")[:RELATED_MAX]
 
 

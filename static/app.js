@@ -21,12 +21,13 @@ if (zone && readCookie("tz") !== zone) writeCookie("tz", zone);
 
 // Requests -----------------------------------------------------------------------------------
 
-const isChange = (ctx) => !/^(GET|HEAD)$/i.test(ctx.request.method);
+// A sign of life is sent by the page itself, and changes nothing that anybody waits for.
+const isChange = (ctx) => !/^(GET|HEAD)$/i.test(ctx.request.method) && ctx.sourceElement?.id !== "keep";
 let changesInFlight = 0;
 let quietUntil = performance.now() + QUIET_AFTER_SWAP_MS;
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-  if (!isChange(ctx)) return;
+  if (/^(GET|HEAD)$/i.test(ctx.request.method)) return;
   // Django reads the field before the header, and the field is stale after signing in elsewhere.
   ctx.request.body?.delete?.("csrfmiddlewaretoken");
   ctx.request.headers["X-CSRFToken"] = readCookie(meta("csrf-cookie"));
@@ -40,18 +41,58 @@ document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   tick(() => false); // What just arrived counts its seconds from now.
   writeTimes();
+  if (isChange(ctx) && ctx.response.status < 400) forgetDrafts(ctx.sourceElement);
+  restoreDrafts();
   announce();
-  if (!isChange(ctx)) return;
-  quietUntil = performance.now() + QUIET_AFTER_SWAP_MS;
-  document.querySelector("main [data-autofocus]")?.focus({ preventScroll: false });
+  if (!isChange(ctx) && document.activeElement !== document.body) return;
+  if (isChange(ctx)) quietUntil = performance.now() + QUIET_AFTER_SWAP_MS;
+  const swapped = ctx.target?.id ? document.getElementById(ctx.target.id) : null;
+  const places = [swapped, document.getElementById("decide"), document.querySelector("main")];
+  places.map((place) => place?.querySelector("[data-autofocus]")).find(Boolean)?.focus();
 });
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   if (ctx && isChange(ctx)) toast("Nothing was sent. Your text is kept.");
 });
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
   if (ctx.response.status < 500 || !isChange(ctx)) return;
-  toast(`The server failed (error ${ctx.response.status}). Your text is kept; reload to see what is recorded.`);
+  const id = ctx.response.headers.get("X-Error-Id") ?? ctx.response.status;
+  toast(`The server failed (error ${id}). Your text is kept. What is recorded stands on the page.`);
+  tick(() => true);
 });
+
+// Drafts: what is being written outlives a lost session, a lost hold and a reload, in this tab alone.
+
+const draftKey = (form) => `draft:${form.dataset.draft}:${form.elements.verdict?.value ?? ""}`;
+const draftsOf = (item) => Object.keys(sessionStorage).filter((key) => key.startsWith(`draft:${item}:`));
+
+document.addEventListener("input", ({ target }) => {
+  const form = target.form?.closest("[data-draft]");
+  if (!form) return;
+  const shown = [...new FormData(form)].filter(([name]) => form.elements[name].type !== "hidden");
+  sessionStorage.setItem(draftKey(form), JSON.stringify(shown));
+});
+
+function restoreDrafts() {
+  for (const form of all("form[data-draft]")) {
+    for (const [name, value] of JSON.parse(sessionStorage.getItem(draftKey(form)) ?? "[]")) {
+      const field = form.elements[name];
+      if (field?.type === "checkbox") field.checked = true;
+      else if (field && (field.defaultValue === undefined || field.value === field.defaultValue)) field.value = value;
+    }
+  }
+  for (const kept of all("[data-kept]")) {
+    const notes = draftsOf(kept.dataset.kept).flatMap((key) => JSON.parse(sessionStorage.getItem(key)));
+    const note = notes.find(([name, value]) => name === "note" && value)?.[1];
+    if (!note) continue;
+    kept.querySelector("textarea").value = note;
+    kept.hidden = false;
+  }
+}
+
+function forgetDrafts(source) {
+  const item = source?.dataset.draft ?? source?.elements?.item?.value;
+  for (const key of item ? draftsOf(item) : []) sessionStorage.removeItem(key);
+}
 
 function setBusy(count) {
   changesInFlight = count;
@@ -102,6 +143,10 @@ const SAY = {
   ago: (left) => (left > 0 ? `in ${span(left)}` : -left < 60 ? "just now" : `${span(-left)} ago`),
   age: (left) => (-left < 60 ? "now" : span(Math.abs(left))),
   left: (left) => (left >= 0 ? `${span(left)} left` : `${span(-left)} over`),
+  until: (left) => {
+    const whole = Math.max(0, Math.ceil(left));
+    return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  },
   due: (left) => (left >= 0 ? `due in ${span(left)}` : `overdue by ${span(-left)}`),
 };
 
@@ -112,6 +157,30 @@ function writeTimes() {
   }
 }
 setInterval(writeTimes, 15_000);
+
+// What ends within minutes counts its seconds; when it is over the page asks what is true now.
+setInterval(() => {
+  if (document.querySelector("[data-relative=until]")) writeTimes();
+  for (const part of all("[data-ends]")) {
+    const ends = Date.parse(part.dataset.ends);
+    if (ends > Date.now()) continue;
+    part.removeAttribute("data-ends");
+    if (part.contains(document.activeElement)) document.querySelector("h1")?.focus();
+    part.hidden = part.matches(".undo");
+    tick(() => true);
+  }
+}, 1_000);
+
+// A hold is kept alive while somebody is at work before a page that can be seen.
+const BEAT_MS = 60_000;
+const AT_WORK_MS = 300_000;
+let touchedAt = Date.now();
+for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"])
+  document.addEventListener(kind, () => (touchedAt = Date.now()), { passive: true, capture: true });
+setInterval(() => {
+  const isAtWork = !document.hidden && Date.now() - touchedAt < AT_WORK_MS;
+  if (isAtWork) document.getElementById("keep")?.dispatchEvent(new CustomEvent("beat"));
+}, BEAT_MS);
 
 // Keys: they press the buttons that are on the page, so that keys, mouse and screen readers share a path.
 
@@ -125,6 +194,7 @@ const isFree = () => changesInFlight === 0 && performance.now() >= quietUntil;
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.isComposing || event.defaultPrevented || !isFree()) return;
   if ((event.metaKey || event.ctrlKey) && event.key === "Enter") return submitFromField(event);
+  if ((event.metaKey || event.ctrlKey) && event.key === "k") return openPalette(event);
   if (event.metaKey || event.ctrlKey || event.altKey || keysAreOff() || event.target.closest(TYPING)) return;
   press(event);
 });
@@ -140,7 +210,9 @@ function press(event) {
   chordAt = -Infinity;
   if (event.key === "j" || event.key === "k") return moveRow(event, event.key === "j" ? 1 : -1);
   const scope = document.querySelector("dialog[open]") ?? document;
-  const target = all(`[data-key="${CSS.escape(key)}"]`, scope).find(canPress);
+  const fitting = all(`[data-key="${CSS.escape(key)}"]`, scope).filter(canPress);
+  // A form that was opened on purpose goes before the rest of the page.
+  const target = fitting.find((element) => element.closest("details[name][open]")) ?? fitting[0];
   if (target) {
     event.preventDefault();
     use(target);
@@ -155,7 +227,7 @@ const canPress = (element) => !element.disabled && element.checkVisibility();
 function use(element) {
   element.classList.add("pressed");
   setTimeout(() => element.classList.remove("pressed"), 160);
-  if (element.matches("input, textarea, summary")) element.focus();
+  if (element.matches("input, textarea, summary, [tabindex]")) element.focus();
   if (!element.matches("input[type=search], textarea")) element.click();
 }
 
@@ -185,7 +257,7 @@ function listKeys() {
   const named = all("[data-key]").filter((element) => element.checkVisibility() || element.closest("details"));
   const rows = [["j", "Next row"], ["k", "Previous row"]].filter(() => all("[data-row]").length);
   for (const element of named) rows.push([element.dataset.key, nameOf(element)]);
-  rows.push(["Ctrl Enter", "Send the form you are typing in"], ["Esc", "Close"]);
+  rows.push(["Ctrl k", "Find what can be done here"], ["Ctrl Enter", "Send the form you are typing in"], ["Esc", "Close"]);
   document.getElementById("keys-list").replaceChildren(...rows.map(keyRow));
 }
 
@@ -204,8 +276,17 @@ function keyRow([key, text]) {
   return row;
 }
 
+// The palette is fetched when somebody asks for it first.
+async function openPalette(event) {
+  event?.preventDefault();
+  const source = document.querySelector("[data-palette]")?.dataset.palette;
+  if (!source || document.querySelector("dialog[open]")) return;
+  (await import(source)).open({ all, canPress, nameOf, use });
+}
+
 document.addEventListener("click", ({ target }) => {
   const opener = target.closest("[data-opens]");
+  if (opener?.dataset.opens === "palette") return openPalette();
   if (opener?.dataset.opens === "keys") listKeys();
   if (opener) document.getElementById(opener.dataset.opens).showModal();
   if (target.closest("[data-closes]")) target.closest("dialog, .toast").close?.();
@@ -226,4 +307,5 @@ document.addEventListener("submit", (event) => {
   for (const button of all("button[name=theme]")) button.ariaPressed = String(button.value === theme);
 });
 
+restoreDrafts();
 writeTimes();

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from orchestrator.core.codec import Json
+from orchestrator.core.schemas import pointer
 from review.presentation.money import money
 
 MINOR = "_minor"
@@ -18,15 +19,24 @@ class Argument(NamedTuple):
 
 def arguments(args: Mapping[str, Json], tainted: Sequence[str]) -> list[Argument]:
     return [
-        Argument(name, value, _note(name, value, args), is_tainted(f"/args/{name}", tainted))
+        Argument(name, value, amount_note(name, value, args), is_tainted(args_at(name), tainted))
         for name, value in args.items()
     ]
 
 
-def _note(name: str, value: Json, args: Mapping[str, Json]) -> str:
+def amount_note(name: str, value: Json, args: Mapping[str, Json]) -> str:
     return money(value, args.get("currency")) if name.endswith(MINOR) else ""
 
 
+def args_at(*path: str | int) -> str:
+    """The place of an argument as agents name it where they mark untrusted text."""
+    return pointer(("args", *path))
+
+
 def is_tainted(pointer: str, tainted: Sequence[str]) -> bool:
-    """A mark on a part of a value marks the value."""
-    return any(mark == pointer or mark.startswith(f"{pointer}/") for mark in tainted)
+    """A mark on a part of a value marks the value, and one on the whole marks each of its parts."""
+    return any(_is_inside(mark, pointer) or _is_inside(pointer, mark) for mark in tainted)
+
+
+def _is_inside(inner: str, outer: str) -> bool:
+    return inner == outer or inner.startswith(f"{outer}/")

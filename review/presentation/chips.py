@@ -34,6 +34,8 @@ STATUSES = {
     "executed": Look("Done", "ok", "circle-check", is_final=True),
     "failed": Look("Failed", "bad", "circle-alert", is_final=True),
     "unknown": Look("Outcome unknown", "warn", "circle-alert"),
+    "superseded": Look("Replaced by a revision", "quiet", "git-compare", is_final=True),
+    "rolling_back": Look("Being rolled back", "warn", "loader"),
     "rolled_back": Look("Rolled back", "quiet", "undo-2", is_final=True),
 }
 STAGES = {
@@ -80,6 +82,7 @@ KINDS = {
     "approval": Look("A run asks", "info", "circle-question-mark"),
     "unknown_effect": Look("Outcome unknown", "warn", "circle-alert"),
     "stuck_command": Look("Stuck work", "bad", "wrench"),
+    "failed_compensation": Look("Rollback failed", "bad", "undo-2"),
 }
 BANDS = {
     "accept": Look("Accept", "ok", "circle-check"),

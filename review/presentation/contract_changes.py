@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.core.codec import Json, canonical
 from orchestrator.models import ContractVersion
-from review.presentation.contract_terms import terms_of
+from review.presentation.contract_terms import Term, meeting_of, terms_of
 from review.presentation.schema_places import Place, places_of
 
 CHANGES_SHOWN_MAX = 200
@@ -46,7 +46,7 @@ def pretty(value: Json) -> str:
 
 
 def _text(version: ContractVersion) -> list[str]:
-    terms = [f"{term.name}: {term.text}" for term in terms_of(version)]
+    terms = [f"{term.name}: {term.text}" for term in _terms(version)]
     return [*terms, *pretty(version.parsed).splitlines()]
 
 
@@ -127,7 +127,12 @@ def _value(value: Any) -> str:
 
 
 def _term_changes(old: ContractVersion, new: ContractVersion) -> Iterator[Change]:
-    before = {term.name: term.text for term in terms_of(old)}
-    for term in terms_of(new):
-        if before[term.name] != term.text:
-            yield Change(term.name, before[term.name], term.text)
+    before = {term.name: term.text for term in _terms(old)}
+    after = {term.name: term.text for term in _terms(new)}
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield Change(name, before.get(name, ""), after.get(name, ""))
+
+
+def _terms(version: ContractVersion) -> list[Term]:
+    return [*terms_of(version), *meeting_of(version)]

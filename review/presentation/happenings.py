@@ -31,6 +31,9 @@ TOLD = {
     "proposal_reopened": ("{by} asked for another look: {note}", "info"),
     "approval_given": ("Approved by {by}; one more approval is needed", "info"),
     "proposal_approved": ("Approved by {by}", "ok"),
+    "decision_undone": ("{by} took the decision back", "warn"),
+    "revision_requested": ("Sent back by {by}: {text}", "warn"),
+    "proposal_superseded": ("Replaced by a revision of {by}", "info"),
     "proposal_rejected": ("Rejected by {by}", "bad"),
     "proposal_expired": ("Expired: nobody answered in time, so nothing ran", "warn"),
     "effect_started": ("Effect started through {executor}", "info"),
@@ -38,6 +41,10 @@ TOLD = {
     "effect_failed": ("Effect failed", "bad"),
     "effect_lost": ("Effect called, outcome unknown", "warn"),
     "effect_settled": ("{by} looked: {verdict}", "info"),
+    "rollback_requested": ("{by} wants it rolled back: {reason}", "warn"),
+    "rollback_done": ("Rolled back, receipt recorded", "ok"),
+    "rollback_failed": ("Rolling back failed: what was done still stands", "bad"),
+    "rollback_settled": ("{by} said what becomes of the rollback: {verdict}", "info"),
 }
 # What codes mean inside these sentences.
 WORDS = {
@@ -47,6 +54,7 @@ WORDS = {
         "happened": "it happened",
         "not_happened": "it did not happen",
         "retry": "it did not happen, so it runs again",
+        "give_up": "it stays as it is",
     },
 }
 PEOPLE = ("by",)

@@ -8,7 +8,7 @@ from orchestrator.core.codec import Json, canonical
 from orchestrator.core.policy.schema_parts import ALONE, BY_NAME, IN_LIST, Part, parts_of
 
 PLACES_SHOWN_MAX = 500
-_TYPES = {
+TYPES = {
     "string": "text",
     "integer": "whole number",
     "number": "number",
@@ -59,7 +59,7 @@ class Place:
             return "one of"
         wanted = self.says.get("type", [])
         names = [wanted] if isinstance(wanted, str) else wanted
-        return " or ".join(_TYPES.get(name, name) for name in names) or "anything"
+        return " or ".join(TYPES.get(name, name) for name in names) or "anything"
 
     @property
     def choices(self) -> list[Json]:

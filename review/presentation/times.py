@@ -3,6 +3,7 @@
 `app.js` writes the same words again as time passes: change both together.
 """
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
@@ -26,6 +27,11 @@ def due(moment: datetime | None) -> SafeString | str:
 
 def left(moment: datetime | None) -> SafeString | str:
     return _relative(moment, "left")
+
+
+def countdown(moment: datetime | None) -> SafeString | str:
+    """For what ends within minutes: 9:41, and 7 s when less than a minute is left."""
+    return _relative(moment, "until")
 
 
 def clock(moment: datetime | None, *, seconds: bool = True) -> SafeString | str:
@@ -60,11 +66,18 @@ def say(left: timedelta, kind: str) -> str:
         return f"due in {span(seconds)}" if seconds >= 0 else f"overdue by {span(-seconds)}"
     if kind == "left":
         return f"{span(seconds)} left" if seconds >= 0 else f"{span(-seconds)} over"
+    if kind == "until":
+        return until(seconds)
     if kind == "age":
         return "now" if -seconds < MINUTE_S else span(-seconds)
     if seconds > 0:
         return f"in {span(seconds)}"
     return "just now" if -seconds < MINUTE_S else f"{span(-seconds)} ago"
+
+
+def until(seconds: float) -> str:
+    whole = max(0, math.ceil(seconds))
+    return f"{whole // MINUTE_S}:{whole % MINUTE_S:02d}" if whole >= MINUTE_S else f"{whole} s"
 
 
 def span(seconds: float) -> str:

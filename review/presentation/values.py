@@ -42,6 +42,10 @@ def reveal_plainly(text: str) -> str:
     return _UNSEEN.sub(lambda match: f"U+{ord(match.group()):04X}", text)
 
 
+def has_unseen(text: str) -> bool:
+    return _UNSEEN.search(text) is not None
+
+
 def _mark(match: re.Match[str]) -> str:
     code = f"U+{ord(match.group()):04X}"
     name = unicodedata.name(match.group(), "CONTROL CHARACTER").lower()
@@ -93,16 +97,16 @@ def _tree(data: Mapping[str, Json], depth: int) -> SafeString:
         "<div><dt>{}</dt><dd>{}</dd></div>",
         ((said(key), value(item, depth + 1)) for key, item in list(data.items())[:ROWS_SHOWN_MAX]),
     )
-    return format_html('<dl class="tree">{}</dl>{}', rows, _rest(len(data)))
+    return format_html('<dl class="tree">{}</dl>{}', rows, rest(len(data)))
 
 
 def _list(data: Sequence[Json], depth: int) -> SafeString:
     rows = format_html_join(
         "", "<li>{}</li>", ((value(item, depth + 1),) for item in data[:ROWS_SHOWN_MAX])
     )
-    return format_html('<ul class="list">{}</ul>{}', rows, _rest(len(data)))
+    return format_html('<ul class="list">{}</ul>{}', rows, rest(len(data)))
 
 
-def _rest(count: int) -> SafeString | str:
+def rest(count: int) -> SafeString | str:
     left = count - ROWS_SHOWN_MAX
     return format_html('<p class="muted small">and {} more</p>', f"{left:,}") if left > 0 else ""

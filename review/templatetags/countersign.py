@@ -9,12 +9,15 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from orchestrator.core.statistics.intervals import Rate
 from orchestrator.models import Backtest, Command, ContractVersion, Proposal, ReviewItem, Run
 from review.addresses import page_of
 from review.presentation import (
     audit,
+    bars,
     chips,
     contract_terms,
+    counts,
     definitions,
     gauge,
     icons,
@@ -22,6 +25,7 @@ from review.presentation import (
     money,
     openapi,
     sentences,
+    shows,
     sparkline,
     times,
     values,
@@ -33,13 +37,18 @@ register.simple_tag(icons.icon)
 register.simple_tag(money.money)
 register.filter(money.cost)
 register.filter(intcomma)
+register.filter(counts.counted)
 register.filter(definitions.lasting)
 register.filter(contract_terms.budget)
 register.simple_tag(values.value)
 register.simple_tag(values.said)
+register.simple_tag(values.reveal, name="revealed")
+register.simple_tag(values.reveal_plainly, name="plainly")
+register.simple_tag(shows.payload_of)
 register.simple_tag(times.ago)
 register.simple_tag(times.age)
 register.simple_tag(times.due)
+register.simple_tag(times.countdown)
 register.simple_tag(times.clock)
 register.simple_tag(sentences.sentence)
 register.simple_tag(sentences.plain_sentence)
@@ -49,6 +58,7 @@ register.simple_tag(items.item_subject)
 register.simple_tag(page_of)
 register.simple_tag(audit.audit_object)
 register.simple_tag(audit.audit_detail)
+register.simple_tag(bars.counted)
 register.simple_tag(sparkline.sparkline)
 register.simple_tag(gauge.gauge_title)
 register.filter(gauge.gauge_parts)
@@ -172,6 +182,19 @@ def dialog(content: str, id: str, title: str) -> SafeString:
         '</header><div class="body">{}</div></dialog>',
         id, id, id, title, icons.icon("x"), content,
     )  # fmt: skip
+
+
+@register.simple_tag
+def rate_text(rate: Rate) -> str:
+    """How many of how many, with the bounds of the share from the first one on."""
+    low, high = rate.bounds
+    return f"{rate.k:,} of {rate.n:,} approved, {low * 100:.0f} to {high * 100:.0f} %"
+
+
+@register.filter
+def in_area(text: str) -> str:
+    """For between the tags of a textarea: of two line ends at its beginning, a browser drops one."""
+    return f"\n{text}"
 
 
 @register.filter

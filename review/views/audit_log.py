@@ -1,10 +1,15 @@
+from typing import cast
+
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from review import reads
 from review.access import requires
+from review.audit_reads import hidden_from
 from review.forms import AuditFilter
+from review.queue_reads import half_decided
 
 
 @require_safe
@@ -12,8 +17,13 @@ from review.forms import AuditFilter
 def audit_log(request: HttpRequest) -> HttpResponse:
     form = AuditFilter(request.GET, verbs=reads.recent_verbs(), people=reads.usernames())
     chosen = form.cleaned_data if form.is_valid() else {}
-    page = reads.audit_page(
-        **chosen, before=request.GET.get("before", ""), after=request.GET.get("after", "")
-    )
-    facts = {"form": form, "rows": page, "is_filtered": any(chosen.values())}
+    hidden = [*hidden_from(request.user), *half_decided(cast(User, request.user))]
+    window = {name: request.GET.get(name, "") for name in ("before", "after")}
+    page = reads.audit_page(**chosen, **window, hidden=hidden)
+    facts = {
+        "form": form,
+        "rows": page,
+        "is_filtered": any(chosen.values()),
+        "is_short": bool(hidden),
+    }
     return render(request, "review/audit_log.html", facts)

@@ -1,63 +1,87 @@
 """The one form that matters: a person's decision, on the page of whatever it is about."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, cast
-
 from django.contrib import messages
-from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from orchestrator.actions import reviews
-from orchestrator.actions.actor import Actor
+from orchestrator.actions import reviews, rollbacks
 from orchestrator.core.errors import (
     BadInput,
-    Conflict,
     CountersignError,
     IllegalTransition,
     NotAllowed,
+    NotFound,
 )
-from review import reads
+from orchestrator.models import Decision
+from review import item_reads, step_up, undoing
 from review.access import requires
-from review.case import case_page
+from review.addresses import page_of
+from review.desk import Desk, actor_of, first_problem, refuse, show
 from review.forms import DecisionForm
-from review.htmx import aim, is_partial
-from review.item_page import matter, matter_page
+from review.views.errors import refuse_role
 
-MORE_NEEDED = "Your approval is recorded. Another person must approve before anything runs."
 DONE = {
     "approve": "Approved.",
     "reject": "Rejected. Nothing runs.",
+    "respond": "Sent back to the agent. Nothing runs.",
     "happened": "Recorded: it happened.",
     "not_happened": "Recorded: it did not happen. It is not run again.",
     "retry": "Recorded. It is run again.",
     "give_up": "Given up. It is not run again.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Where a decision is taken, and what is shown there afterwards."""
-
-    name: str
-    pk: str
-    template: str
-    facts: Callable[[HttpRequest, str], dict[str, Any]]
+# These have something run: an effect, once more or for the first time, or another rule.
+PROVEN = frozenset({Decision.Verdict.APPROVE, Decision.Verdict.RETRY})
+MORE_NEEDED = "Your approval is recorded. Another person must approve before anything runs."
 
 
 @require_POST
 @requires("queue.decide")
-def decide(request: HttpRequest, pk: str) -> HttpResponse:
-    return _decide(request, Page("proposal", pk, "review/proposal.html", _case_facts))
+def decide(request: HttpRequest, pk: str, page: str) -> HttpResponse:
+    """Decide, then show the page again; a refusal keeps what was written."""
+    desk, form = Desk(page, pk), DecisionForm(request.POST)
+    if not form.is_valid():
+        return refuse(request, desk, first_problem(form))
+    try:
+        item = desk.item_of(request)
+        if _asks_for_proof(request, item, form.cleaned_data["verdict"]):
+            return step_up.ask(request, desk.url)
+        decision = _decide(request, item, form)
+    except CountersignError as error:
+        return refuse(request, desk, error)
+    # What it says next follows from what is remembered, also in this very answer.
+    request.COOKIES[undoing.COOKIE] = decision.pk
+    return undoing.remember(show(request, desk, _news(decision)), decision)
+
+
+def _decide(request: HttpRequest, item: str, form: DecisionForm) -> Decision:
+    given = form.cleaned_data
+    return reviews.decide(
+        actor_of(request),
+        item,
+        verdict=given["verdict"],
+        seen=form.seen,
+        idempotency_key=given["idempotency_key"],
+        reason=given["reason"],
+        note=given["note"],
+    )
 
 
 @require_POST
 @requires("queue.decide")
-def decide_item(request: HttpRequest, pk: str) -> HttpResponse:
-    return _decide(request, Page("item", pk, "review/item.html", _matter_facts))
+def undo(request: HttpRequest, pk: str, page: str) -> HttpResponse:
+    """Back to what was asked, in the hands of whoever takes their decision back."""
+    desk = Desk(page, pk)
+    decision = request.POST.get("decision", "").replace("\x00", "")
+    try:
+        item = reviews.undo(actor_of(request), decision)
+    except CountersignError as error:
+        return undoing.forget(refuse(request, desk, error))
+    request.COOKIES.pop(undoing.COOKIE, None)
+    if page_of(item) != desk.url:
+        return undoing.forget(redirect(page_of(item)))
+    return undoing.forget(show(request, desk, "Taken back. It waits for your decision again."))
 
 
 @require_POST
@@ -65,9 +89,13 @@ def decide_item(request: HttpRequest, pk: str) -> HttpResponse:
 def reopen(request: HttpRequest, pk: str) -> HttpResponse:
     """What a rule blocked goes before two people."""
     try:
-        reviews.reopen(Actor(cast(User, request.user)), pk, note=request.POST.get("note", ""))
+        reviews.reopen(actor_of(request), pk, note=request.POST.get("note", ""))
     except IllegalTransition:
         messages.warning(request, "It is not blocked any more, or its run has gone another way.")
+    except NotFound as error:
+        raise Http404 from error
+    except NotAllowed:
+        return refuse_role(request, "queue.decide")
     except BadInput as error:
         messages.warning(request, f"Not reopened. {error}")
     else:
@@ -75,58 +103,31 @@ def reopen(request: HttpRequest, pk: str) -> HttpResponse:
     return redirect("proposal", pk)
 
 
-def _case_facts(request: HttpRequest, pk: str) -> dict[str, Any]:
-    return case_page(request, reads.case(pk))
-
-
-def _matter_facts(request: HttpRequest, pk: str) -> dict[str, Any]:
-    return matter_page(request, matter(pk, request.user))
-
-
-def _decide(request: HttpRequest, page: Page) -> HttpResponse:
-    """Decide, then show the page again; a refusal keeps what was written."""
-    form = DecisionForm(request.POST)
-    if not form.is_valid():
-        return _refuse(request, page, form, _first_problem(form))
-    given = form.cleaned_data
-    if not reads.is_item_at(given["item"], page.pk):
-        return _refuse(request, page, form, BadInput("item", "it belongs to another page."))
+@require_POST
+@requires("effects.undo")
+def roll_back(request: HttpRequest, pk: str) -> HttpResponse:
+    """What was done is undone by its target, if somebody who signed in a moment ago wants it."""
+    if not step_up.is_fresh(request):
+        return step_up.ask(request, reverse("proposal", args=[pk]))
     try:
-        reviews.decide(Actor(cast(User, request.user)), given.pop("item"), **given)
+        rollbacks.request(actor_of(request), pk, reason=request.POST.get("reason", ""))
+    except NotFound as error:
+        raise Http404 from error
     except CountersignError as error:
-        return _refuse(request, page, form, error)
-    facts = page.facts(request, page.pk)
-    news = MORE_NEEDED if facts["case"].is_waiting else DONE[given["verdict"]]
-    if not is_partial(request):
-        messages.success(request, news)
-        return redirect(page.name, page.pk)
-    return render(request, f"{page.template}#decided", facts | {"announce": news})
+        messages.warning(request, f"Not rolled back. {error}")
+    else:
+        messages.success(request, "It is being rolled back.")
+    return redirect("proposal", pk)
 
 
-def _first_problem(form: DecisionForm) -> BadInput:
-    """Only a broken or hand-made form gets here; the page itself always sends these fields."""
-    name, errors = next(iter(form.errors.items()))
-    return BadInput(str(name), str(errors[0]))
+def _asks_for_proof(request: HttpRequest, item: str, verdict: str) -> bool:
+    """What does much has to come from whoever signed in, not from their open browser."""
+    if verdict not in PROVEN or step_up.is_fresh(request):
+        return False
+    return item_reads.needs_proof(item)
 
 
-def _refuse(
-    request: HttpRequest, page: Page, form: DecisionForm, error: CountersignError
-) -> HttpResponse:
-    facts = page.facts(request, page.pk) | {
-        "error": error,
-        "sent": form.data,
-        "status": _status(error),
-    }
-    template = page.template
-    if is_partial(request):
-        template += "#conflict" if isinstance(error, Conflict) else "#decide"
-    response = render(request, template, facts, status=_status(error))
-    return aim(response, "#decide", "outerHTML")
-
-
-def _status(error: CountersignError) -> HTTPStatus:
-    if isinstance(error, Conflict):
-        return HTTPStatus.CONFLICT
-    if isinstance(error, NotAllowed):
-        return HTTPStatus.FORBIDDEN
-    return HTTPStatus.UNPROCESSABLE_ENTITY
+def _news(decision: Decision) -> str:
+    if decision.verdict == Decision.Verdict.APPROVE and item_reads.is_waiting(decision.item_id):
+        return MORE_NEEDED
+    return DONE[decision.verdict]

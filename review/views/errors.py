@@ -5,9 +5,10 @@ import secrets
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
@@ -15,12 +16,22 @@ from orchestrator.core.policy.roles import roles_with
 from review.htmx import is_partial, send_to_notice
 
 logger = logging.getLogger(__name__)
+BLIND = (
+    "You are auditing this without seeing what was done. Its page opens once you have judged it."
+)
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
     if is_partial(request):
         return _refuse(request, "errors/signed_out.html", HTTPStatus.UNAUTHORIZED)
     return redirect_to_login(_page_of(request))
+
+
+def ask_for_factor(request: HttpRequest) -> HttpResponse:
+    """REQUIRE_MFA: a second factor first, everything else after it."""
+    if is_partial(request):
+        return _refuse(request, "account/must_add_factor.html", HTTPStatus.FORBIDDEN)
+    return redirect("factors")
 
 
 def _page_of(request: HttpRequest) -> str:
@@ -32,6 +43,14 @@ def _page_of(request: HttpRequest) -> str:
 
 def refuse_role(request: HttpRequest, capability: str) -> HttpResponse:
     return _refuse(request, "403.html", HTTPStatus.FORBIDDEN, roles=roles_with(capability))
+
+
+def lead_to_audit(request: HttpRequest, audit: str) -> HttpResponse:
+    """What somebody judges blindly shows itself to them on the page of the audit alone."""
+    if is_partial(request):
+        return _refuse(request, "errors/blind.html", HTTPStatus.FORBIDDEN, audit=audit)
+    messages.info(request, BLIND)
+    return redirect("audit", audit)
 
 
 @requires_csrf_token
@@ -59,7 +78,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error_id = secrets.token_hex(4)
     logger.error("error %s at %s", error_id, request.path[:200], exc_info=True)
     page = render_to_string("500.html", {"error_id": error_id})
-    return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+    headers = {"X-Error-Id": error_id}
+    return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR, headers=headers)
 
 
 def _refuse(

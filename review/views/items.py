@@ -12,6 +12,8 @@ from review.item_page import matter, matter_page
 @requires("proposals.view")
 def item(request: HttpRequest, pk: str) -> HttpResponse:
     """What is about a proposal is shown on the page of the proposal."""
+    if reads.is_blind(pk):
+        return redirect("audit", pk)
     proposal = reads.proposal_of_item(pk)
     if proposal:
         return redirect("proposal", proposal)
@@ -23,6 +25,7 @@ def item(request: HttpRequest, pk: str) -> HttpResponse:
 def news(request: HttpRequest, pk: str) -> HttpResponse:
     """The part of the page that keeps asking whether somebody else was faster."""
     facts = matter_page(request, matter(pk, request.user))
+    facts["is_lost"] = "held" in request.GET and facts["hold"] != "mine"
     if is_unchanged(request, facts["tag"]):
         return not_modified(facts["tag"])
     return with_tag(render(request, "review/item.html#news", facts), facts["tag"])

@@ -4,6 +4,7 @@ from django.views.decorators.http import require_safe
 
 from review import reads
 from review.access import requires
+from review.audit_reads import hidden_from
 from review.case import case_page
 from review.forms import ProposalFilter
 from review.htmx import is_unchanged, not_modified, with_tag
@@ -16,10 +17,15 @@ def proposals(request: HttpRequest) -> HttpResponse:
         request.GET, actions=reads.recent_names("action"), agents=reads.recent_names("agent")
     )
     chosen = form.cleaned_data if form.is_valid() else {}
-    page = reads.proposals_page(
-        **chosen, before=request.GET.get("before", ""), after=request.GET.get("after", "")
-    )
-    facts = {"form": form, "rows": page, "is_filtered": any(chosen.values())}
+    hidden = hidden_from(request.user)
+    window = {name: request.GET.get(name, "") for name in ("before", "after")}
+    page = reads.proposals_page(**chosen, **window, hidden=hidden)
+    facts = {
+        "form": form,
+        "rows": page,
+        "is_filtered": any(chosen.values()),
+        "is_short": bool(hidden),
+    }
     return render(request, "review/proposals.html", facts)
 
 
@@ -34,6 +40,7 @@ def proposal(request: HttpRequest, pk: str) -> HttpResponse:
 def outcome(request: HttpRequest, pk: str) -> HttpResponse:
     """The part of the review screen that keeps asking what became of the proposal."""
     facts = case_page(request, reads.case(pk))
+    facts["is_lost"] = "held" in request.GET and facts["hold"] != "mine"
     if is_unchanged(request, facts["tag"]):
         return not_modified(facts["tag"])
     return with_tag(render(request, "review/proposal.html#news", facts), facts["tag"])

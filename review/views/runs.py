@@ -13,6 +13,7 @@ from orchestrator.core.errors import BadInput, CountersignError, IllegalTransiti
 from orchestrator.queries import RunFilter
 from review import run_reads
 from review.access import requires
+from review.audit_reads import hidden_from
 from review.forms import CancelForm, RunListFilter
 from review.htmx import aim, is_partial, is_unchanged, not_modified, with_tag
 from review.run_page import event_page, run_page
@@ -31,10 +32,16 @@ def runs(request: HttpRequest) -> HttpResponse:
         workflow=chosen.get("workflow", ""),
         started_by=cast(User, request.user).pk if is_mine else None,
     )
-    page = run_reads.runs_page(
-        wanted, before=request.GET.get("before", ""), after=request.GET.get("after", "")
-    )
-    facts = {"form": form, "rows": page, "is_mine": is_mine, "is_filtered": any(chosen.values())}
+    hidden = hidden_from(request.user)
+    window = {name: request.GET.get(name, "") for name in ("before", "after")}
+    page = run_reads.runs_page(wanted, **window, hidden=hidden)
+    facts = {
+        "form": form,
+        "rows": page,
+        "is_mine": is_mine,
+        "is_filtered": any(chosen.values()),
+        "is_short": bool(hidden),
+    }
     return render(request, "review/runs.html", facts)
 
 

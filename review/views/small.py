@@ -1,20 +1,24 @@
 """Small things that every page offers: finding by id, the counts in the bar, the theme."""
 
 from datetime import timedelta
+from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from review import reads
+from review import notice_reads, queue_reads, reads
 from review.access import public, requires
 from review.addresses import page_of
 from review.context import THEMES
 from review.htmx import is_unchanged, not_modified, tag_of, with_tag
+from review.queue_filter import VIEWS
+from review.queue_page import query_of
 
 YEAR = timedelta(days=365)
 
@@ -36,10 +40,19 @@ def find(request: HttpRequest) -> HttpResponse:
 @requires("queue.view")
 def pulse(request: HttpRequest) -> HttpResponse:
     """The counts of the bar and of the navigation, which every page asks for again."""
-    tag = tag_of(reads.pulse())
+    tag = tag_of(queue_reads.pulse(), notice_reads.unread_count(request.user))
     if is_unchanged(request, tag):
         return not_modified(tag)
     return with_tag(render(request, "review/pulse.html#news"), tag)
+
+
+@require_safe
+@requires("queue.view")
+def palette(request: HttpRequest) -> HttpResponse:
+    """What the command palette offers beside what stands on the page: views of the queue."""
+    saved = queue_reads.saved_views(cast(User, request.user))
+    facts = {"views": VIEWS, "saved": [(view, query_of(view)) for view in saved]}
+    return render(request, "ui/palette.html#views", facts)
 
 
 @public

@@ -17,16 +17,25 @@ REFUND = {
     "confidence": 0.95,
     "rationale": "The photo shows damage to the frame.",
 }
-OVER_THE_LIMIT_FOR_ONE = {
+OVER_THE_LIMIT_FOR_ONE: dict[str, Any] = {
     "agent": "invoice-agent",
     "action": "invoice.pay",
     "args": {"amount_minor": 2_450_000, "currency": "EUR", "payee": "Norsk Vind AS"},
+}
+UNDOABLE_FOR_A_MINUTE: dict[str, Any] = {
+    "agent": "repair-agent",
+    "action": "database.run",
+    "args": {"statement": "DELETE FROM sessions WHERE id = 1", "purpose": "remove one session"},
+    "confidence": 0.4,
 }
 
 
 class DemoProduct(Product):
     def __init__(self, var_dir: Path, settings: dict[str, str] | None = None) -> None:
-        super().__init__(var_dir, settings={"DEMO": "1"} | (settings or {}))
+        # Everything that is accepted can be audited, so that no test waits for chance.
+        # Nor for the time to take something back, nor for a proof that it is still the same person.
+        ours = {"DEMO": "1", "AUDIT_SHARE": "1", "UNDO_S": "2", "STEP_UP_MINUTES": "0"}
+        super().__init__(var_dir, settings=ours | (settings or {}))
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.users: dict[str, str] = {}
         self.tokens: dict[str, str] = {}

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
+from tests.browser.steps import take
 
 INVOICE = {"agent": "invoice-agent", "confidence": 0.99, "target": "invoice/1"}
 # What is half written is answered with 422, which Chromium calls an error.
@@ -61,7 +62,7 @@ def ask_for(product: DemoProduct, slug: str, number: int = 1) -> str:
 def put_in_force(product: DemoProduct, open_page: Open, slug: str, number: int = 1) -> str:
     backtest(product, slug, number)
     page = open_page(f"/proposals/{ask_for(product, slug, number)}/", user="admin2")
-    page.get_by_role("button", name="Approve the change").click()
+    take(page).get_by_role("button", name="Approve the change").click()
     expect(page.locator("#outcome")).to_contain_text("Done")
     return slug
 

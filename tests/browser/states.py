@@ -1,14 +1,16 @@
 """Every page of the product, and every state of the review screen, each with a way to get there."""
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, DemoProduct
+from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, UNDOABLE_FOR_A_MINUTE, DemoProduct
+from tests.browser.notices import notices, webhook, webhook_refused, webhook_secret
 from tests.browser.rules import WRITING, ask_for, backtest, propose_for, watch, write_rule
-from tests.browser.steps import write_rejection
+from tests.browser.steps import lose_hold, take, wait_for_keys, write_rejection
 from tests.runs import WORKFLOWS
 
 type Visit = Callable[[DemoProduct, Open], Page]
@@ -72,41 +74,117 @@ def routes_refused(product: DemoProduct, open_page: Open) -> Page:
 
 
 def approved(product: DemoProduct, open_page: Open) -> Page:
-    page = proposal()(product, open_page)
+    page = take(proposal()(product, open_page))
     page.get_by_role("button", name="Approve and run").click()
     expect(page.locator("#outcome")).to_contain_text("Transaction")
     return page
 
 
 def half_approved(product: DemoProduct, open_page: Open) -> Page:
-    page = proposal(**OVER_THE_LIMIT_FOR_ONE)(product, open_page)
+    page = take(proposal(**OVER_THE_LIMIT_FOR_ONE)(product, open_page))
     page.get_by_role("button", name="Approve").click()
     expect(page.locator("#decide")).to_contain_text("1 of 2")
     return page
 
 
 def rejected(product: DemoProduct, open_page: Open) -> Page:
-    page = proposal()(product, open_page)
+    page = take(proposal()(product, open_page))
     write_rejection(page, "Wrong value", "It should be 18.40.").click()
     expect(page.locator("#outcome")).to_contain_text("Wrong value")
     return page
 
 
 def rejecting(product: DemoProduct, open_page: Open) -> Page:
-    page = proposal()(product, open_page)
+    page = take(proposal()(product, open_page))
     write_rejection(page, "Wrong value", "It should be 18.40.")
     return page
 
 
 def too_late(product: DemoProduct, open_page: Open) -> Page:
-    held = product.submit()["id"]
-    fast = open_page(f"/proposals/{held}/", user="reviewer2")
-    slow = open_page(f"/proposals/{held}/", expected=("409",))
+    """The hold was lost, and somebody else decided."""
+    slow = take(open_page(f"/proposals/{product.submit()['id']}/", expected=("409",)))
+    send = write_rejection(slow, "Wrong value", "It should be 18.40.")
+    lose_hold(slow)
+    fast = take(open_page(slow.url.removeprefix(product.base_url), user="reviewer2"))
     fast.get_by_role("button", name="Approve and run").click()
     expect(fast.locator("#outcome")).to_contain_text("Transaction")
-    write_rejection(slow, "Wrong value", "It should be 18.40.").click()
+    send.click()
     expect(slow.locator("#decide")).to_contain_text("Not recorded")
     return slow
+
+
+def held(product: DemoProduct, open_page: Open) -> Page:
+    return take(proposal()(product, open_page))
+
+
+def opened(key: str, **changes: Any) -> Visit:
+    """A held proposal with one of its forms open."""
+
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        page = take(proposal(**changes)(product, open_page))
+        page.locator(f'#decide summary[data-key="{key}"]').click()
+        return page
+
+    return visit
+
+
+def held_by_other(product: DemoProduct, open_page: Open) -> Page:
+    page = held(product, open_page)
+    return open_page(page.url.removeprefix(product.base_url), user="reviewer2")
+
+
+def snoozed(product: DemoProduct, open_page: Open) -> Page:
+    page = opened("h")(product, open_page)
+    page.get_by_label("For an hour").check()
+    page.get_by_role("button", name="Snooze", exact=True).click()
+    expect(page.locator("#outcome")).to_contain_text("Snoozed")
+    return page
+
+
+def editing(product: DemoProduct, open_page: Open) -> Page:
+    page = held(product, open_page)
+    page.locator("#decide").get_by_role("link", name="Edit").click()
+    expect(page.get_by_role("button", name="Check and go on")).to_be_visible()
+    return page
+
+
+def edited(product: DemoProduct, open_page: Open) -> Page:
+    page = editing(product, open_page)
+    page.get_by_label("amount_minor").first.fill("150000")
+    page.get_by_label("Wrong value").check()
+    page.get_by_role("button", name="Check and go on").click()
+    expect(page.get_by_text("Revision 2 replaces 1").first).to_be_visible()
+    return page
+
+
+def undoable(product: DemoProduct, open_page: Open) -> Page:
+    page = take(proposal(**UNDOABLE_FOR_A_MINUTE)(product, open_page))
+    page.get_by_role("button", name="Approve and run").click()
+    expect(page.locator(".undo")).to_contain_text("Runs in")
+    return page
+
+
+def commented(product: DemoProduct, open_page: Open) -> Page:
+    page = proposal()(product, open_page)
+    page.get_by_label("Say something").fill("Could you look at the photo, @reviewer2?")
+    page.get_by_role("button", name="Comment").click()
+    expect(page.locator(".mention")).to_have_text("@reviewer2")
+    return page
+
+
+def certificate(product: DemoProduct, open_page: Open) -> Page:
+    page = approved(product, open_page)
+    page.get_by_role("link", name="Open and check it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Decision certificate")
+    return page
+
+
+def palette(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/queue/")
+    wait_for_keys(page)
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette").get_by_role("option").first).to_be_visible()
+    return page
 
 
 def keys(product: DemoProduct, open_page: Open) -> Page:
@@ -215,6 +293,77 @@ def rule_that_is_wrong(product: DemoProduct, open_page: Open) -> Page:
     return page
 
 
+def audit(product: DemoProduct, open_page: Open) -> Page:
+    """Handed out: the one begun last, or the next. By somebody who has nothing else to look at."""
+    page = open_page("/audits/", user="admin2")
+    page.locator("main form button").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Should this run?")
+    return page
+
+
+def audit_of_somebody_else(product: DemoProduct, open_page: Open) -> Page:
+    address = audit(product, open_page).url.removeprefix(product.base_url)
+    return open_page(address, user="reviewer")
+
+
+def audit_refused(product: DemoProduct, open_page: Open) -> Page:
+    page = audit(product, open_page)
+    page.locator("details.reject summary").click()
+    return page
+
+
+def audit_judged(product: DemoProduct, open_page: Open) -> Page:
+    page = audit(product, open_page)
+    page.get_by_role("button", name="I would let it run").click()
+    expect(page.locator("#reveal")).to_contain_text("with what was done.")
+    return page
+
+
+def dispute(product: DemoProduct, open_page: Open) -> Page:
+    """The demo's, in the hands of somebody who has not judged it."""
+    page = open_page("/audits/adjudicate/", user="admin")
+    page.locator("main form button").first.click()
+    expect(page.get_by_text("Two verdicts disagree")).to_be_visible()
+    return page
+
+
+def team(product: DemoProduct, open_page: Open) -> Page:
+    """With a member, and something that it decides."""
+    page = open_page("/settings/teams/", user="manager")
+    page.get_by_label("Name of a new team").fill(f"Team {secrets.token_hex(4)}")
+    page.get_by_role("button", name="Add team").click()
+    page.get_by_label("Add somebody").select_option("reviewer2")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_label("Name").first.fill(f"no.action.{secrets.token_hex(4)}")
+    page.get_by_role("button", name="Give").click()
+    expect(page.get_by_role("button", name="Take away")).to_be_visible()
+    return page
+
+
+def team_still_needed(product: DemoProduct, open_page: Open) -> Page:
+    address = team(product, open_page).url.removeprefix(product.base_url)
+    page = open_page(address, user="manager", expected=("409",))
+    page.get_by_text("Retire this team").click()
+    page.get_by_role("button", name="Retire").click()
+    expect(page.get_by_role("alert").first).to_contain_text("is still needed")
+    return page
+
+
+def reason_refused(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/settings/reasons/", user="admin", expected=("422",))
+    page.get_by_label("A new reason").fill("wording")
+    page.get_by_role("button", name="Add reason").click()
+    expect(page.locator(":focus")).to_contain_text("another reason is called that")
+    return page
+
+
+def person(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/settings/people/", user="admin")
+    page.get_by_role("link", name="reviewer2").click()
+    expect(page.get_by_role("button", name="Save the roles")).to_be_visible()
+    return page
+
+
 PAGES: dict[str, Visit] = {
     "login": at("/login/", user=None),
     "queue": at("/queue/"),
@@ -228,6 +377,17 @@ PAGES: dict[str, Visit] = {
         action="access.grant", args={"system": "billing-db", "role": "admin"}, confidence=0.97
     ),
     "back with the agent": proposal(action="ticket.close", confidence=0.7),
+    "audits": at("/audits/"),
+    "audits, for a manager": at("/audits/", user="manager"),
+    "audit": audit,
+    "audit of somebody else": audit_of_somebody_else,
+    "disputes": at("/audits/adjudicate/"),
+    "dispute": dispute,
+    "teams": at("/settings/teams/", user="manager"),
+    "team": team,
+    "items to move": at("/settings/teams/move/", user="manager"),
+    "reasons": at("/settings/reasons/", user="admin"),
+    "reason": at("/settings/reasons/wording/", user="admin"),
     "proposals": at("/proposals/"),
     "runs": at("/runs/"),
     "runs without a match": at("/runs/?status=new&mine=1"),
@@ -260,19 +420,52 @@ PAGES: dict[str, Visit] = {
     "shadow": shadow,
     "comparison of versions": comparison,
     "change of a rule": change_of_a_rule,
+    "notices": notices,
+    "no notices": at("/notices/", user="manager"),
+    "what reaches me how": at("/me/notices/"),
+    "webhooks": at("/settings/webhooks/", user="admin"),
+    "new webhook": at("/settings/webhooks/new/", user="admin"),
+    "webhook": webhook,
     "audit log": at("/audit-log/", user="manager"),
+    "your account": at("/me/"),
+    "second factors": at("/me/factors/"),
+    "authenticator app": at("/me/factors/app/"),
+    "password": at("/me/password/"),
+    "is it still you": at("/me/prove/", user="manager"),
+    "people": at("/settings/people/", user="admin"),
+    "person": person,
+    "person being added": at("/settings/people/new/", user="admin"),
+    "link that is over": at("/welcome/no-such/", user=None, expected=("410",)),
     "API": at("/api/v1/docs"),
     "not for this role": at("/audit-log/", expected=("403",)),
     "not found": at("/no/such/page/", expected=("404",)),
 }
 MOMENTS: dict[str, Visit] = {
+    "webhook added": webhook_secret,
+    "webhook refused": webhook_refused,
+    "team still needed": team_still_needed,
+    "reason refused": reason_refused,
     "contract that breaks a promise": contract(
         '"EUR"', '"CHF"', says="It would refuse a value", status="409"
     ),
     "contract with a mistake": contract('"integer"', '"money"', says="must be", status="422"),
+    "audit refused": audit_refused,
+    "audit judged": audit_judged,
     "approved": approved,
     "half approved": half_approved,
     "rejecting": rejecting,
+    "held": held,
+    "responding": opened("d"),
+    "escalating": opened("u"),
+    "snoozing": opened("h"),
+    "snoozed": snoozed,
+    "held by somebody else": held_by_other,
+    "editing": editing,
+    "edited": edited,
+    "undoable": undoable,
+    "commented": commented,
+    "certificate": certificate,
+    "palette": palette,
     "rejected": rejected,
     "too late": too_late,
     "routes checked": routes_checked,

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
-from tests.browser.steps import write_rejection
+from tests.browser.steps import lose_hold, take, write_rejection
 
 pytestmark = pytest.mark.browser
 
@@ -15,10 +15,11 @@ def test_the_second_is_told_who_won_and_keeps_the_note(
 ) -> None:
     held = product.submit()
     address = f"/proposals/{held['id']}/"
-    fast = open_page(address, user="reviewer")
-    slow = open_page(address, user="reviewer2", expected=("409",))
+    slow = take(open_page(address, user="reviewer2", expected=("409",)))
     send = write_rejection(slow, "Wrong value", "It should be 18.40.")
+    lose_hold(slow)
 
+    fast = take(open_page(address, user="reviewer"))
     fast.get_by_role("button", name="Approve and run").click()
     expect(fast.locator("#outcome")).to_contain_text("Transaction")
     send.click()

@@ -1,5 +1,6 @@
 """Whatever an agent writes is shown as text: it runs nothing, loads nothing and covers nothing."""
 
+import re
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import NARROW, WIDE, Open
 from tests.browser.demo_product import DemoProduct
 from tests.browser.hostile import PAYLOADS
+from tests.browser.steps import take
 
 pytestmark = pytest.mark.browser
 
@@ -60,10 +62,13 @@ def test_it_shows_the_payload_as_text_and_can_still_be_decided(
     poisoned: dict[str, str], look_at: Open, name: str
 ) -> None:
     page = look_at(f"/proposals/{poisoned[name]}/")
-    page.get_by_role("button", name="Approve and run").click(trial=True)
+    take(page).get_by_role("button", name="Approve and run").click(trial=True)
     unfold(page)
     assert_no_sideways_scroll(page)
-    page.get_by_label("Suspected injection").check()
+    # Of the folds beside the document one is open at a time.
+    reject = page.locator("details.reject")
+    reject.evaluate("(fold) => { fold.open = true; }")
+    reject.get_by_label("Suspected injection").check()
 
 
 def test_lists_full_of_payloads_can_still_be_read(poisoned: dict[str, str], look_at: Open) -> None:
@@ -91,7 +96,8 @@ def test_five_thousand_arguments_leave_the_page_usable(product: DemoProduct, loo
     )
     page = look_at(f"/proposals/{held['id']}/")
     assert_no_sideways_scroll(page)
-    page.get_by_role("button", name="Approve and run").click()
+    # On a phone the button says less.
+    take(page).get_by_role("button", name=re.compile("^Approve")).click(timeout=30_000)
     expect(page.locator("#outcome")).to_contain_text("Transaction")
 
 

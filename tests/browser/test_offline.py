@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
-from tests.browser.steps import write_rejection
+from tests.browser.steps import take, write_rejection
 
 pytestmark = pytest.mark.browser
 
@@ -17,12 +17,13 @@ def test_it_says_so_keeps_the_text_and_sends_when_asked_again(
     page = open_page(
         f"/proposals/{held}/", expected=("ERR_INTERNET_DISCONNECTED", "Failed to fetch")
     )
+    take(page)
     send = write_rejection(page, "Breaks a policy", "The window is 30 days.")
     page.context.set_offline(True)
     send.click()
     toast = page.get_by_role("alert").filter(has_text="Your text is kept")
     expect(toast).to_contain_text("Nothing was sent.")
-    expect(page.get_by_label("Note")).to_have_value("The window is 30 days.")
+    expect(page.get_by_label("Note", exact=True)).to_have_value("The window is 30 days.")
     assert product.fetch(held)["status"] == "in_review"
 
     page.context.set_offline(False)

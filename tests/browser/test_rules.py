@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
 from tests.browser.rules import INVOICE, WRITING, put_in_force, write_rule
+from tests.browser.steps import take
 
 # What Chromium says of a request that was cut off.
 UNANSWERED = ("ERR_FAILED",)
@@ -97,7 +98,7 @@ def test_a_rule_from_its_first_row_to_its_first_decision(
     other = open_page(page.url, user="admin2")
     expect(other.locator("main")).to_contain_text("Tried for a day.")
     expect(other.locator("main")).to_contain_text("What it found")
-    other.get_by_role("button", name="Approve the change").click()
+    take(other).get_by_role("button", name="Approve the change").click()
     expect(other.locator("#outcome")).to_contain_text("Done")
 
     # It decides.
@@ -168,7 +169,7 @@ def test_a_version_that_decided_is_rolled_back_to(product: DemoProduct, open_pag
     page.get_by_role("link", name="look at it").click()
     other = open_page(page.url, user="admin2")
     expect(other.locator("main")).to_contain_text("stricter")
-    other.get_by_role("button", name="Approve the change").click()
+    take(other).get_by_role("button", name="Approve the change").click()
     expect(other.locator("#outcome")).to_contain_text("Done")
     page.goto(f"/rules/{slug}/")
     expect(page.locator("main")).to_contain_text("version 1 decides")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
-from tests.browser.steps import wait_for_keys
+from tests.browser.steps import lose_hold, take, take_by_key
 from tests.runs import QUESTION, REFUNDS, SUPPORT, scripted, stage
 
 pytestmark = pytest.mark.browser
@@ -52,7 +52,7 @@ def test_a_question_is_answered_with_one_key(product: DemoProduct, open_page: Op
     run = asked(product)
     page = open_page(f"/items/{run['works'][-1]['review_item']}/")
     expect(page.get_by_role("heading", name=QUESTION)).to_be_visible()
-    wait_for_keys(page)
+    take_by_key(page)
     page.keyboard.press("a")
     expect(page.locator("#outcome")).to_contain_text("Approved")
     expect(page.locator("#outcome h2")).to_be_focused()
@@ -62,6 +62,7 @@ def test_a_question_is_answered_with_one_key(product: DemoProduct, open_page: Op
 def test_a_question_is_rejected_without_javascript(product: DemoProduct, open_page: Open) -> None:
     run = asked(product)
     page = open_page(f"/items/{run['works'][-1]['review_item']}/", java_script_enabled=False)
+    page.get_by_role("button", name="Take it").click()
     form = page.locator("details.reject")
     form.locator("summary").click()
     form.get_by_label("Wrong value").check()
@@ -74,8 +75,9 @@ def test_the_open_page_notices_that_somebody_was_faster(
     product: DemoProduct, open_page: Open
 ) -> None:
     path = f"/items/{asked(product)['works'][-1]['review_item']}/"
-    slow = open_page(path, user="reviewer2", expected=("409",))
-    fast = open_page(path)
+    slow = take(open_page(path, user="reviewer2", expected=("409",)))
+    lose_hold(slow)
+    fast = take(open_page(path))
     fast.get_by_role("button", name="Approve").click()
     expect(fast.locator("#outcome")).to_contain_text("Approved")
     slow.get_by_role("button", name="Approve").click()

@@ -11,7 +11,7 @@ from django.template.loader import get_template
 from django.urls import URLPattern
 
 from review import urls
-from review.context import NAVIGATION
+from review.context import NAVIGATION, SETTINGS, SETTINGS_ENTRY
 from review.presentation import chips
 
 TEMPLATES = settings.BASE_DIR / "templates"
@@ -87,7 +87,8 @@ def used_icons() -> set[str]:
         chips.RESULTS,
     )
     drawn = {look.icon for table in tables for look in table.values()}
-    return {*by_tag, *by_argument, *by_chip, *drawn, *(entry.icon for entry in NAVIGATION), "clock"}
+    listed = {entry.icon for entry in (*NAVIGATION, SETTINGS_ENTRY, *SETTINGS)}
+    return {*by_tag, *by_argument, *by_chip, *drawn, *listed, "clock"}
 
 
 def test_every_icon_is_in_the_sprite() -> None:

@@ -12,6 +12,11 @@ def url_of(proposal: Proposal) -> str:
     return f"/proposals/{proposal.pk}/decide/"
 
 
+def let_go(proposal: Proposal) -> None:
+    """As if the lease had run out."""
+    proposal.review_items.update(lease_until=None)
+
+
 def test_it_approves_without_javascript(rita: Client, held: Proposal) -> None:
     response = rita.post(url_of(held), form_for(held), follow=True)
     assert response.redirect_chain == [(f"/proposals/{held.pk}/", 302)]
@@ -41,7 +46,8 @@ def test_it_rejects_with_a_reason(cast: Cast, rita: Client, held: Proposal) -> N
 def test_the_second_is_told_who_won_and_keeps_the_text(
     rita: Client, rolf: Client, held: Proposal
 ) -> None:
-    late = form_for(held, "reject", reason="wrong_value", note="my <b>long</b> note")
+    late = form_for(held, "reject", "rolf", reason="wrong_value", note="my <b>long</b> note")
+    let_go(held)
     rita.post(url_of(held), form_for(held))
     response = rolf.post(url_of(held), late, headers=HTMX)
     assert response.status_code == 409
@@ -55,7 +61,8 @@ def test_the_second_is_told_who_won_and_keeps_the_text(
 def test_the_second_is_told_without_javascript_too(
     rita: Client, rolf: Client, held: Proposal
 ) -> None:
-    late = form_for(held)
+    late = form_for(held, who="rolf")
+    let_go(held)
     rita.post(url_of(held), form_for(held))
     response = rolf.post(url_of(held), late)
     assert response.status_code == 409
@@ -77,9 +84,12 @@ def test_an_older_version_is_refused(rita: Client, held: Proposal) -> None:
         ({"version": "x"}, "version: Enter a whole number."),
         ({"verdict": "maybe"}, "verdict: Select a valid choice."),
         ({"idempotency_key": ""}, "idempotency_key: This field is required."),
-        ({"verdict": "reject"}, "reason: say why it is rejected"),
-        ({"verdict": "reject", "reason": "because"}, "reason: Select a valid choice."),
-        ({"verdict": "reject", "reason": "other"}, "note: the reason is “other”"),
+        ({"verdict": "reject"}, "reason: say why: choose one of the reasons."),
+        ({"verdict": "reject", "reason": "because"}, "reason: say why: choose one of the reasons."),
+        ({"lease": ""}, "lease: This field is required."),
+        ({"confirmation": ""}, "confirmation: This field is required."),
+        ({"confirmation": "f" * 64}, "confirmation: it is not for what this item says"),
+        ({"verdict": "reject", "reason": "other"}, "note: the reason is “"),
         ({"note": "x" * 5_001}, "note: Ensure this value has at most 5000 characters"),
         ({"note": "a\x00b"}, "note: Null characters are not allowed."),
         ({"item": "rev_00000000000000000000000000"}, "item: it belongs to another page."),
@@ -111,12 +121,14 @@ def test_the_same_click_twice_is_one_decision(rita: Client, held: Proposal) -> N
 def test_nobody_decides_what_their_own_token_proposed(
     cast: Cast, rita: Client, held: Proposal
 ) -> None:
+    form = form_for(held)
     token = held.token
     assert token is not None
     token.owner = cast.rita
     token.save()
+    held.review_items.update(asked_by=cast.rita)
     assert "somebody else must decide" in rita.get(f"/proposals/{held.pk}/").text
-    response = rita.post(url_of(held), form_for(held), headers=HTMX)
+    response = rita.post(url_of(held), form, headers=HTMX)
     assert response.status_code == 403
     assert not Decision.objects.exists()
 
@@ -126,6 +138,12 @@ def test_an_unknown_proposal_is_not_found(rita: Client, held: Proposal) -> None:
         rita.post("/proposals/prp_01m7y6s13re5jaj1bm3y35bmxv/decide/", form_for(held)).status_code
         == 404
     )
+
+
+def test_an_unknown_proposal_is_not_reopened(rita: Client, held: Proposal) -> None:
+    nothing = "prp_01m7y6s13re5jaj1bm3y35bmxv"
+    answer = rita.post(f"/proposals/{nothing}/reopen/", {"note": "Look again."})
+    assert answer.status_code == 404
 
 
 def test_it_needs_the_csrf_token(cast: Cast, held: Proposal) -> None:

@@ -46,6 +46,11 @@ def test_the_demo_says_where_its_passwords_are(
 
 def test_who_is_signed_in_need_not_sign_in(rita: Client) -> None:
     assert rita.get("/login/")["Location"] == "/"
+    assert rita.get("/login/?next=/queue/")["Location"] == "/queue/"
+
+
+def test_a_word_is_no_name_of_a_page(rita: Client) -> None:
+    assert rita.get("/login/?next=foo")["Location"] == "foo"
 
 
 def test_it_signs_out(rita: Client) -> None:

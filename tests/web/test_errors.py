@@ -32,10 +32,10 @@ def test_a_crash_says_what_is_recorded_and_needs_no_database(rf: RequestFactory)
 def test_a_crash_is_answered_with_that_page(
     rita: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(**filters: str) -> None:
+    def fail(*filters: object) -> None:
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr("review.reads.waiting_items", fail)
+    monkeypatch.setattr("review.queue_reads.fitting", fail)
     rita.raise_request_exception = False
     with caplog.at_level(logging.CRITICAL):
         response = rita.get("/queue/")

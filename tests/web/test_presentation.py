@@ -62,7 +62,7 @@ def test_money(minor: object, currency: object, text: str) -> None:
         ("refund.create", "", {}, "Run refund.create"),
         ("email.send", "", {"subject": "Hi", "to": ["a", "b"]}, "Run email.send"),
         ("unknown.thing", "x/1", {}, "Run unknown.thing on x/1"),
-        ("ticket.close", "ticket/" + "9" * 200, {}, "Close ticket/" + "9" * 82 + "…"),
+        ("ticket.close", "ticket/" + "9" * 200, {}, "Close ticket/" + "9" * 52 + "…"),
         ("email.send", "", {"subject": "{target}", "to": "a@b"}, "Send “{target}” to a@b"),
     ],
 )

@@ -129,7 +129,9 @@ def test_it_offers_the_next_item_when_one_is_done(
     other = propose(target="order/B-1")
     page = rita.post(f"/proposals/{held.pk}/decide/", form_for(held), headers=HTMX).text
     assert "Next in the queue" in page
-    assert f'href="/proposals/{other.pk}/" data-key="n"' in page
+    assert 'action="/queue/next/"' in page
+    taken = rita.post("/queue/next/")
+    assert taken["Location"] == f"/proposals/{other.pk}/"
 
 
 @pytest.mark.parametrize("pk", ["prp_nope", "x" * 200, "%00", "prp_01m7y6s13re5jaj1bm3y35bmxv"])
@@ -164,3 +166,11 @@ def test_any_id_opens_its_page(rita: Client, held: Proposal) -> None:
     assert rita.get("/find/", {"id": held.run_id})["Location"] == f"/runs/{held.run_id}/"
     lost = rita.get("/find/", {"id": "nothing"}, follow=True)
     assert "No proposal, review item, effect, run, event or backtest has that id." in lost.text
+
+
+def test_it_shows_what_the_suggestion_took(rita: Client, propose: Callable[..., Proposal]) -> None:
+    proposal = propose(trace={"tokens_in": 1_200, "tokens_out": 80, "cost_usd": 0.0042})
+    page = rita.get(f"/proposals/{proposal.pk}/").text
+    for shown in ("1,200 tokens", "80 tokens", "$0.0042", "every step of its run"):
+        assert shown in page
+    assert "every step of its run" not in rita.get(f"/proposals/{propose().pk}/").text

@@ -12,7 +12,7 @@ from orchestrator.models import Command, Proposal, Run
 from tests import runs
 from tests.conftest import Cast
 from tests.roles import as_owner
-from tests.web.conftest import HTMX
+from tests.web.conftest import HTMX, item_form
 from tests.work import work_all
 
 Propose = Callable[..., Proposal]
@@ -101,7 +101,7 @@ def test_more_runs_cost_no_more_queries(
 ) -> None:
     for _ in range(6):
         runs.start("invoices")
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         rita.get("/runs/")
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_waits_for_a_decision_links_its_proposal(
 ) -> None:
     rule()
     item = runs.asked()
-    rita.post(f"/items/{item.pk}/decide/", answer(item.pk))
+    rita.post(f"/items/{item.pk}/decide/", item_form(item, "approve"))
     work_all()
     proposal = Proposal.objects.get(run=item.run_id)
     page = page_of(rita, item.run)
@@ -173,7 +173,7 @@ def test_it_does_not_tell_how_sure_the_agent_is_before_the_reader_judged(
 ) -> None:
     rule()
     item = runs.asked()
-    rita.post(f"/items/{item.pk}/decide/", answer(item.pk))
+    rita.post(f"/items/{item.pk}/decide/", item_form(item, "approve"))
     work_all()
     places = ["", "events/5/", "events/7/"]
     for place in places:
@@ -182,14 +182,14 @@ def test_it_does_not_tell_how_sure_the_agent_is_before_the_reader_judged(
         assert "shown after you decide" in page
     proposal = Proposal.objects.get(run=item.run_id)
     waiting = proposal.review_items.get()
-    form = answer(waiting.pk, verdict="reject", reason="wrong_value")
+    form = item_form(waiting, "reject", "rolf", reason="wrong_value")
     rolf.post(f"/proposals/{proposal.pk}/decide/", form)
     assert "0.9876" in page_of(rolf, item.run)
 
 
 def test_the_first_of_two_answers_stays_without_a_name(rita: Client, rolf: Client) -> None:
     item = runs.asked(approvals=2)
-    rita.post(f"/items/{item.pk}/decide/", answer(item.pk, note="my secret note"))
+    rita.post(f"/items/{item.pk}/decide/", item_form(item, "approve", note="my secret note"))
     page = page_of(rolf, item.run)
     assert "ask was answered by somebody: approved" in page
     assert "rita" not in page
@@ -394,12 +394,3 @@ def test_what_was_cancelled_asks_nobody_any_more(cast: Cast, rita: Client) -> No
     assert "No longer asked" in page
     assert "Approve" not in page
     assert item.pk not in rita.get("/queue/").text
-
-
-def answer(item: str, **changes: object) -> dict[str, object]:
-    return {
-        "item": item,
-        "version": 1,
-        "idempotency_key": f"key-{item}",
-        "verdict": "approve",
-    } | changes

@@ -27,16 +27,17 @@ def test_the_first_name_stays_hidden_until_one_has_decided(
         assert "Approved by somebody" in page
         assert "rita" not in page
 
-    rolf.post(f"/proposals/{big.pk}/decide/", form_for(big), headers=HTMX)
+    rolf.post(f"/proposals/{big.pk}/decide/", form_for(big, who="rolf"), headers=HTMX)
     page = rolf.get(f"/proposals/{big.pk}/").text
     assert "rita" in page
     assert Effect.objects.count() == 1
 
 
 def test_the_first_cannot_be_the_second(rita: Client, big: Proposal) -> None:
+    again = form_for(big, idempotency_key="another")
     rita.post(f"/proposals/{big.pk}/decide/", form_for(big))
     assert "another person must as well" in rita.get(f"/proposals/{big.pk}/").text
-    again = form_for(big, idempotency_key="another")
     response = rita.post(f"/proposals/{big.pk}/decide/", again, headers=HTMX)
-    assert response.status_code == 403
+    assert response.status_code == 409
+    assert rita.post(f"/proposals/{big.pk}/claim/", again, headers=HTMX).status_code == 403
     assert not Effect.objects.exists()

@@ -1,0 +1,155 @@
+"""Blind audits: one at a time, on a page that tells nothing of what was done until a verdict is in."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from orchestrator.actions import audits as actions
+from orchestrator.actions import claims
+from orchestrator.actions.actor import Actor
+from orchestrator.audit_queries import DISPUTES, SAMPLED
+from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotAllowed, NotFound
+from review import audit_reads
+from review.access import may, requires
+from review.audit_forms import JudgeForm
+from review.audit_page import NEWS, audit_page
+from review.htmx import aim, is_partial
+from review.sent import text_of
+
+EMPTY = "There is none left for you just now; the page says why."
+TAKEN = "Somebody else has taken the one that you held. Ask for the next one."
+
+
+@require_safe
+@requires("queue.view")
+def start(request: HttpRequest) -> HttpResponse:
+    """What audits are for, and how many wait. Managers look; nobody sees who said what."""
+    reader = _person(request)
+    facts = {
+        "waiting": audit_reads.waiting(reader, SAMPLED),
+        "disputed": audit_reads.waiting(reader, DISPUTES),
+        "today": audit_reads.judged_today(reader),
+        "figures": audit_reads.figures(),
+        "may_judge": may(reader, "audits.decide"),
+    }
+    return render(request, "review/audits.html", facts)
+
+
+@require_safe
+@requires("audits.decide")
+def disputes(request: HttpRequest) -> HttpResponse:
+    """Where two verdicts disagree. Who said which stays hidden until somebody has settled it."""
+    facts = {
+        "waiting": audit_reads.waiting(_person(request), DISPUTES),
+        "rows": audit_reads.disputes(),
+        "may_judge": True,
+    }
+    return render(request, "review/audit_disputes.html", facts)
+
+
+@require_POST
+@requires("audits.decide")
+def take_next(request: HttpRequest) -> HttpResponse:
+    return _hand_out(request, SAMPLED, "audits")
+
+
+@require_POST
+@requires("audits.decide")
+def take_next_dispute(request: HttpRequest) -> HttpResponse:
+    return _hand_out(request, DISPUTES, "disputes")
+
+
+def _hand_out(request: HttpRequest, kinds: Sequence[str], start_page: str) -> HttpResponse:
+    try:
+        item = actions.take_next(_actor(request), kinds=kinds)
+    except Conflict:
+        # Theirs until this very moment.
+        messages.info(request, TAKEN)
+        return redirect(start_page)
+    if item is None:
+        messages.info(request, EMPTY)
+        return redirect(start_page)
+    return redirect("audit", item.pk)
+
+
+@require_safe
+@requires("audits.decide")
+def audit(request: HttpRequest, audit: str) -> HttpResponse:
+    facts = audit_page(request, audit_reads.audit(audit, _person(request)))
+    return render(request, "review/audit.html", facts)
+
+
+@require_POST
+@requires("audits.decide")
+def judge(request: HttpRequest, audit: str) -> HttpResponse:
+    """Take the verdict in, then show what was hidden; a refusal keeps what was written."""
+    form = JudgeForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, audit, form, _first_problem(form))
+    try:
+        decision = actions.judge(_actor(request), audit, seen=form.seen, **form.said)
+    except CountersignError as error:
+        return _refuse(request, audit, form, error)
+    found = audit_reads.audit(audit, _person(request))
+    news = NEWS[found.item.closed_because]
+    if not is_partial(request):
+        messages.success(request, news)
+        return redirect("audit", decision.item_id)
+    facts = audit_page(request, found) | {"announce": news}
+    return render(request, "review/audit.html#judged", facts)
+
+
+@require_POST
+@requires("audits.decide")
+def put_back(request: HttpRequest, audit: str) -> HttpResponse:
+    actions.put_back(_actor(request), audit, text_of(request.POST, "lease"))
+    messages.info(request, "Put back. Somebody else judges it.")
+    return redirect("audits")
+
+
+@require_POST
+@requires("audits.decide")
+def keep(request: HttpRequest, audit: str) -> HttpResponse:
+    """A sign of life of an open page; it has nothing to show unless the hold is lost."""
+    try:
+        claims.keep(_actor(request), audit, text_of(request.POST, "lease"))
+    except (Conflict, NotFound):
+        return HttpResponse(status=HTTPStatus.CONFLICT)
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+def _refuse(
+    request: HttpRequest, audit: str, form: JudgeForm, error: CountersignError
+) -> HttpResponse:
+    facts = audit_page(request, audit_reads.audit(audit, _person(request)))
+    facts |= {"error": error, "sent": form.data}
+    template = "review/audit.html#decide" if is_partial(request) else "review/audit.html"
+    return aim(render(request, template, facts, status=_status(error)), "#decide", "outerHTML")
+
+
+def _first_problem(form: JudgeForm) -> BadInput:
+    """Only a broken or hand-made form gets here; the page itself always sends these fields."""
+    name, errors = next(iter(form.errors.items()))
+    return BadInput(str(name), str(errors[0]))
+
+
+def _status(error: CountersignError) -> HTTPStatus:
+    if isinstance(error, Conflict):
+        return HTTPStatus.CONFLICT
+    if isinstance(error, NotAllowed):
+        return HTTPStatus.FORBIDDEN
+    return HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _person(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return Actor(_person(request))
