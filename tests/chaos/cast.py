@@ -1,10 +1,16 @@
-"""Who takes part: people, a program with a token, rules, workflows, contracts, routes. Prints the token."""
+"""Who takes part: people, a program with a token, rules, workflows, contracts, routes, a webhook.
 
-from orchestrator.actions import contracts, routing, rules, tokens, users, workflows
+Prints the token.
+"""
+
+import os
+
+from orchestrator.actions import contracts, notices, routing, rules, tokens, users, workflows
 from orchestrator.actions.actor import Actor
+from orchestrator.models import NoticeKind
 from tests.chaos.editor import SLUGS, wording
 from tests.chaos.events import CONTRACT, ROUTES
-from tests.chaos.site import EDITOR, REVIEWERS
+from tests.chaos.site import EDITOR, RESTORER, REVIEWERS
 from tests.chaos.workload import DEFINITIONS, RULES
 
 SYSTEM = Actor(None)
@@ -12,6 +18,7 @@ SYSTEM = Actor(None)
 
 def main() -> None:
     admin = Actor(users.create(SYSTEM, username=EDITOR, password=None, role="admin"))
+    users.create(SYSTEM, username=RESTORER, password=None, role="admin")
     for name, role in REVIEWERS.items():
         users.create(SYSTEM, username=name, password=None, role=role)
     for words in (*RULES, *(wording(slug, 1) for slug in SLUGS)):
@@ -20,6 +27,8 @@ def main() -> None:
         workflows.save(admin, slug, definition)
     contracts.save(admin, **CONTRACT)
     routing.save(admin, ROUTES)
+    hook = f"http://{os.environ['CHAOS_RECORDER']}/hook"
+    notices.add_endpoint(admin, name="recorder", url=hook, kinds=[NoticeKind.DECIDED])
     agents = users.create(SYSTEM, username="agents", password=None, role=None)
     scopes = ["propose", "runs", "events"]
     print(tokens.issue(SYSTEM, owner=agents, name="chaos", scopes=scopes))

@@ -3,19 +3,27 @@
 Each check returns the violations it found, as sentences. An empty list from all of them is a green run.
 """
 
-import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.chaos.backtest_checks import find_miscounted_backtests
 from tests.chaos.change_checks import find_misapplied_changes
 from tests.chaos.clients import Accepted
 from tests.chaos.event_checks import find_misled_events
-from tests.chaos.evidence import CHANGES, Check, Evidence
-from tests.chaos.recorder import Happened
+from tests.chaos.evidence import CHANGES, Check, Evidence, reference_of
+from tests.chaos.queue_checks import (
+    find_bad_certificates,
+    find_broken_holds,
+    find_doubled_outcomes,
+    find_forgotten_undos,
+    find_lost_messages,
+    find_misjudged_rollbacks,
+    find_misplaced_revisions,
+)
 from tests.chaos.site import ROOT
 
 # How runs and outside proposals ended, for the report: a run in which all fail would break no promise.
@@ -28,6 +36,26 @@ ENDS = """
 """
 # More of the same would say nothing new.
 SHOWN = 10
+# What was undone had been done.
+DONE_ONCE = frozenset({"done", "undoing", "undone"})
+
+
+class Note(NamedTuple):
+    """One line of what a reviewer was told."""
+
+    item: str
+    name: str
+    what: str
+    decision: str
+
+
+class Kept(NamedTuple):
+    """A decision as the database has it."""
+
+    item: str
+    name: str
+    verdict: str
+    is_undone: bool
 
 
 def find_lost(evidence: Evidence) -> Iterator[str]:
@@ -68,20 +96,25 @@ _OPEN_RUNS = """
 """
 _OPEN_PROPOSALS = """
     SELECT id, status FROM orchestrator_proposal
-     WHERE status NOT IN ('executed', 'rejected', 'blocked', 'failed', 'expired')
+     WHERE status NOT IN ('executed', 'rejected', 'blocked', 'failed', 'expired', 'superseded',
+                          'rolled_back')
 """
 _OPEN_COMMANDS = """
     SELECT id, kind, status FROM orchestrator_command WHERE status NOT IN ('done', 'failed', 'cancelled')
 """
-_OPEN_ITEMS = "SELECT id, kind FROM orchestrator_reviewitem WHERE status = 'waiting'"
+# Blind audits run nothing and hold nothing up; nobody here does them.
+_OPEN_ITEMS = """
+    SELECT id, kind FROM orchestrator_reviewitem
+     WHERE status = 'waiting' AND kind NOT IN ('audit', 'blind_label')
+"""
 
 
 def find_doubled_requests(evidence: Evidence) -> Iterator[str]:
     """P1: a request that was sent again with its key is one workflow."""
-    for table in ("run", "proposal"):
+    for table, own in (("run", "TRUE"), ("proposal", "revises_id IS NULL")):
         query = f"""
             SELECT external_id, count(*) FROM orchestrator_{table}
-             WHERE external_id <> '' GROUP BY 1 HAVING count(*) > 1"""
+             WHERE external_id <> '' AND {own} GROUP BY 1 HAVING count(*) > 1"""
         for reference, count in evidence.rows(query):
             yield f"{table} {reference} was asked for once and exists {count} times"
 
@@ -90,7 +123,8 @@ def find_duplicated(evidence: Evidence) -> Iterator[str]:
     """P2: by the recorder's own books, what was wanted once was done once, under whatever key."""
     executions: Counter[str] = Counter()
     for happened in evidence.happened.values():
-        executions[_reference(happened)] += happened.executions
+        if not happened.undoes:
+            executions[reference_of(happened)] += happened.executions
     for reference, count in executions.items():
         if count > 1:
             yield f"the effect of {reference} was executed {count} times"
@@ -102,17 +136,17 @@ def find_disagreements(evidence: Evidence) -> Iterator[str]:
     """P2, P7: what the product believes is what happened, and all of it was allowed."""
     effects = {str(row[0]): row for row in evidence.rows(_EFFECTS)}
     for key, happened in evidence.happened.items():
-        if happened.executions and key not in effects:
+        if happened.executions and key.removesuffix(":undo") not in effects:
             yield f"the recorder executed {key}, of which the product knows nothing"
     for key, (_, status, payload, allowed, executor) in effects.items():
-        if not allowed:
+        if not allowed and status != "withdrawn":
             yield f"the effect {key} was allowed by nobody"
         if executor == CHANGES:
             # Countersign itself is the target: see change_checks.
             continue
         done = evidence.happened.get(key)
         executions = done.executions if done else 0
-        if (status == "done") != (executions > 0):
+        if (status in DONE_ONCE) != (executions > 0):
             yield f"the effect {key} is {status}, and was executed {executions} times"
         if done and executions and done.payload != payload:
             yield f"the effect {key} ran with another payload than was allowed"
@@ -121,8 +155,10 @@ def find_disagreements(evidence: Evidence) -> Iterator[str]:
 _EFFECTS = """
     SELECT e.idempotency_key, e.status, p.payload,
            coalesce(i.proposal_id = p.id AND d.verdict = 'approve' AND d.payload_digest = p.digest
+                    AND d.undone_at IS NULL
                     AND (SELECT count(DISTINCT g.reviewer_id) FROM orchestrator_decision g
-                          WHERE g.item_id = i.id AND g.verdict = 'approve') >= i.approvals_needed,
+                          WHERE g.item_id = i.id AND g.verdict = 'approve'
+                            AND g.undone_at IS NULL) >= i.approvals_needed,
                     s.proposal_id = p.id AND s.verdict = 'accept', false), e.executor
       FROM orchestrator_effect e
       JOIN orchestrator_proposal p ON p.id = e.proposal_id
@@ -177,13 +213,15 @@ def find_doubled_completions(evidence: Evidence) -> Iterator[str]:
         yield f"the effect {effect} succeeded {count} times"
 
 
-# A machine may come to the same work again; a pipeline never does.
+# A machine may come to the same work again; a pipeline only where people sent its agent back to it.
 _FINISHED_TWICE = """
     SELECT e.run_id, e.payload::jsonb ->> 'work', e.payload::jsonb ->> 'index', count(*)
       FROM orchestrator_event e JOIN orchestrator_run r ON r.id = e.run_id
       JOIN orchestrator_workflowversion v ON v.id = r.workflow_version_id
      WHERE e.kind = 'work_finished' AND v.definition::jsonb ->> 'pattern' = 'pipeline'
-     GROUP BY 1, 2, 3 HAVING count(*) > 1
+     GROUP BY 1, 2, 3 HAVING count(*) >
+           1 + (SELECT count(*) FROM orchestrator_event b
+                 WHERE b.run_id = e.run_id AND b.kind = 'revision_requested')
 """
 _ENDED_TWICE = """
     SELECT payload::jsonb ->> 'effect', count(*) FROM orchestrator_event
@@ -211,29 +249,24 @@ _STALE = """
 
 def find_doubled_decisions(evidence: Evidence) -> Iterator[str]:
     """P6: one outcome for each item, as many people as it needs, and what was confirmed was kept."""
-    for item, count in evidence.rows(_OUTCOMES):
-        yield f"review item {item} has {count} outcomes"
+    yield from find_doubled_outcomes(evidence)
     for item, given, needed in evidence.rows(_APPROVALS):
         yield f"review item {item} was approved by {given} people and needed {needed}"
-    kept = {(item, name): verdict for item, name, verdict in evidence.rows(_DECISIONS)}
-    for item, name, what in _confirmed(evidence.decisions):
-        if kept.get((item, name)) != what:
-            yield f"{name} was told that {item} is now {what}, and the database does not know"
+    kept = {key: Kept(*rest) for key, *rest in evidence.rows(_DECISIONS)}
+    for note in _confirmed(evidence.decisions):
+        if not _is_kept(note, kept):
+            yield f"{note.name} was told that {note.item} is now {note.what}, and it is not"
 
 
-_OUTCOMES = """
-    SELECT payload::jsonb ->> 'item', count(*) FROM orchestrator_event
-     WHERE kind IN ('proposal_approved', 'proposal_rejected', 'proposal_expired', 'effect_settled')
-       AND payload::jsonb ->> 'item' IS NOT NULL
-     GROUP BY 1 HAVING count(*) > 1
-"""
 _APPROVALS = """
     SELECT i.id, count(DISTINCT d.reviewer_id), i.approvals_needed FROM orchestrator_reviewitem i
       JOIN orchestrator_decision d ON d.item_id = i.id AND d.verdict = 'approve'
+       AND d.undone_at IS NULL
      GROUP BY i.id HAVING count(*) > i.approvals_needed OR count(*) <> count(DISTINCT d.reviewer_id)
 """
 _DECISIONS = """
-    SELECT d.item_id, u.username, d.verdict FROM orchestrator_decision d
+    SELECT d.id, d.item_id, u.username, d.verdict, d.undone_at IS NOT NULL
+      FROM orchestrator_decision d
       JOIN auth_user u ON u.id = d.reviewer_id
 """
 
@@ -253,7 +286,8 @@ _FAILED_RUNS = """
       JOIN orchestrator_workflow w ON w.id = v.workflow_id
      WHERE r.status IN ('failed', 'cancelled') AND NOT EXISTS
            (SELECT 1 FROM orchestrator_decision d JOIN orchestrator_reviewitem i ON i.id = d.item_id
-             WHERE i.run_id = r.id AND d.verdict IN ('reject', 'give_up'))
+             WHERE i.run_id = r.id AND d.verdict IN ('reject', 'give_up')
+               AND d.undone_at IS NULL)
 """
 _FAILED_PROPOSALS = """
     SELECT p.id, p.status, left(e.error ->> 'reason', 300) FROM orchestrator_proposal p
@@ -281,6 +315,12 @@ CHECKS: dict[str, Check] = {
     "completions": find_doubled_completions,
     "stale-writers": find_stale_writers,
     "decisions": find_doubled_decisions,
+    "holds": find_broken_holds,
+    "taken-back": find_forgotten_undos,
+    "revisions": find_misplaced_revisions,
+    "rollbacks": find_misjudged_rollbacks,
+    "certificates": find_bad_certificates,
+    "messages": find_lost_messages,
     "events": find_misled_events,
     "backtests": find_miscounted_backtests,
     "changes": find_misapplied_changes,
@@ -298,24 +338,27 @@ def _name(accepted: Accepted) -> str:
     return f"{accepted.request.kind} {accepted.id} ({accepted.request.reference})"
 
 
-def _reference(happened: Happened) -> str:
-    return str(json.loads(happened.payload)["args"]["reference"])
-
-
-def _confirmed(decisions: Path) -> Iterator[tuple[str, str, str]]:
+def _confirmed(decisions: Path) -> Iterator[Note]:
     """What reviewers were told, by their own notes."""
-    for item, name, what in _notes(decisions):
-        if not what.startswith("refused:"):
-            yield item, name, what
+    for note in _notes(decisions):
+        if not note.what.startswith("refused:"):
+            yield note
+
+
+def _is_kept(note: Note, kept: dict[str, Kept]) -> bool:
+    """A decision for good, and whether it was taken back."""
+    known = kept.get(note.decision)
+    if known is None or (known.item, known.name) != (note.item, note.name):
+        return False
+    return known.is_undone if note.what == "undone" else known.verdict == note.what
 
 
 def count_decisions(decisions: Path) -> dict[str, int]:
     """How reviewers fared; who was refused came second in a race."""
-    return dict(sorted(Counter(what for _, _, what in _notes(decisions)).items()))
+    return dict(sorted(Counter(note.what for note in _notes(decisions)).items()))
 
 
-def _notes(decisions: Path) -> Iterator[tuple[str, str, str]]:
+def _notes(decisions: Path) -> Iterator[Note]:
     lines = decisions.read_text().splitlines() if decisions.exists() else []
     for line in lines:
-        item, name, what = line.split()
-        yield item, name, what
+        yield Note(*line.split())

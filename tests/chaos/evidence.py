@@ -1,5 +1,7 @@
 """What the checks are given: the database, the world outside, and what everybody was told."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ class Evidence:
     told: Told
     happened: dict[str, Happened]
     contradictions: list[str]
+    # How often each message of a webhook arrived.
+    heard: Counter[str]
     decisions: Path
     asked: Path
     environment: dict[str, str]
@@ -33,6 +37,11 @@ class Evidence:
         for line in dict.fromkeys(lines):
             kind, key = line.split()
             yield kind, key
+
+
+def reference_of(happened: Happened) -> str:
+    """What the work is called, under whatever key it came."""
+    return str(json.loads(happened.payload)["args"]["reference"])
 
 
 type Check = Callable[[Evidence], Iterator[str]]

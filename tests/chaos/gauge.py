@@ -11,7 +11,10 @@ OPEN_MAX = 60
 EVERY_S = 0.4
 COUNT = """
     SELECT count(*) FILTER (WHERE status IN ('new', 'running', 'waiting'))
-           + (SELECT count(*) FROM orchestrator_backtest WHERE ended_at IS NULL),
+           + (SELECT count(*) FROM orchestrator_backtest WHERE ended_at IS NULL)
+           + (SELECT count(*) FROM orchestrator_effect WHERE status = 'undoing')
+           + (SELECT count(*) FROM orchestrator_reviewitem
+               WHERE status = 'waiting' AND kind = 'failed_compensation'),
            count(*) FILTER (WHERE status NOT IN ('new', 'running', 'waiting'))
       FROM orchestrator_run
 """

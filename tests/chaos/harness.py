@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos import checks, claims, mutants
+from tests.chaos import checks, claims, holds, mutants
 from tests.chaos.backtest_checks import count_backtests
 from tests.chaos.change_checks import count_changes
 from tests.chaos.clients import Client, Load, Told
@@ -17,8 +17,9 @@ from tests.chaos.evidence import Evidence
 from tests.chaos.gauge import Gauge
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.options import Options
+from tests.chaos.queue_checks import count_queue
 from tests.chaos.recorder import Recorder
-from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, ROOT, WITH_DJANGO, Site
+from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, RESTORER_PROGRAM, ROOT, WITH_DJANGO, Site
 from tests.chaos.steering import LOOK_EVERY_S, Steering
 from tests.chaos.workload import MIX, requests
 
@@ -53,6 +54,7 @@ class Outcome:
     events: dict[str, int] = field(default_factory=dict)
     backtests: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
+    queue: dict[str, int] = field(default_factory=dict)
     stall_s: float = 0.0
     restarts: int = 0
     found: dict[str, list[str]] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class Harness:
     def _cast(self) -> str:
         with self.site.connect() as connection:
             claims.install(connection)
+            holds.install(connection)
             mutants.install(connection, self.options.mutants)
         command = [sys.executable, *WITH_DJANGO, "tests.chaos.cast"]
         return subprocess.run(
@@ -143,6 +146,7 @@ class Harness:
         self.steering.rest()
         self.recorder.is_calm = True
         self.site.crew.dismiss(EDITOR_PROGRAM)
+        self.site.crew.dismiss(RESTORER_PROGRAM)
         load.stop()
         self.say(f"faults off: {self.outcome.faulty_per_s:.1f} workflows/s under them")
 
@@ -182,6 +186,7 @@ class Harness:
                 self.told,
                 self.recorder.happened,
                 self.recorder.contradictions,
+                self.recorder.heard,
                 self.site.decisions,
                 self.site.asked,
                 self.site.environment,
@@ -191,6 +196,7 @@ class Harness:
             self.outcome.events = count_events(evidence)
             self.outcome.backtests = count_backtests(evidence)
             self.outcome.changes = count_changes(evidence)
+            self.outcome.queue = count_queue(evidence)
             self.outcome.recoveries_s = claims.recoveries_s(connection, self._deaths())
         self.outcome.found["processes"] = [
             *(f"{name} did not stop when asked to" for name in stubborn),
@@ -215,7 +221,8 @@ class Harness:
         self.outcome.decisions = checks.count_decisions(self.site.decisions)
         self.outcome.restarts = self.site.crew.starts
         self.outcome.effects = {
-            "executed": sum(one.executions for one in happened),
+            "executed": sum(one.executions for one in happened if not one.undoes),
+            "undone": sum(one.executions for one in happened if one.undoes),
             "calls": sum(one.calls for one in happened),
         }
 

@@ -1,6 +1,7 @@
 """Faults in the product itself, which the checks have to find: checks that find nothing prove nothing.
 
-Those of the database are put there by the harness as the superuser; the others are in the plugin.
+Those of the database are put there by the harness as the superuser; the others are in the plugin, and
+in the hands of the reviewers, who skip what the product would have done.
 """
 
 from collections.abc import Collection
@@ -10,9 +11,20 @@ import psycopg
 from orchestrator.embedded.locations import POSTGRES_DATABASE
 
 # The check that has to find each; others may find it as well.
-FOUND_BY = {"key-per-attempt": "duplicated", "no-fence": "stale-writers", "each-delivery": "events"}
+FOUND_BY = {
+    "key-per-attempt": "duplicated",
+    "no-fence": "stale-writers",
+    "each-delivery": "events",
+    # An item is given to whoever reaches for it, whoever has it.
+    "hold-without-condition": "holds",
+    # A decision is marked as taken back, and the command that it caused goes on.
+    "undo-forgets": "taken-back",
+}
 # Those that are found by different checks share a run.
-ROUNDS = (("key-per-attempt",), ("no-fence", "each-delivery"))
+ROUNDS = (
+    ("key-per-attempt", "hold-without-condition"),
+    ("no-fence", "each-delivery", "undo-forgets"),
+)
 
 # New tokens are taken away again.
 _NO_FENCE = """

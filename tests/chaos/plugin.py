@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.agents.base import AgentCall
 from orchestrator.core.codec import Json
-from orchestrator.core.errors import EffectUnavailable
+from orchestrator.core.errors import EffectRefused, EffectUnavailable
 from orchestrator.effects.base import EffectCall
 
 PATIENCE_S = 8
@@ -31,6 +31,9 @@ class Target:
         self.repeatable = repeatable
 
     def call(self, call: EffectCall) -> dict[str, Any]:
+        return self._post(self.path, call)
+
+    def _post(self, path: str, call: EffectCall) -> dict[str, Any]:
         connection = http.client.HTTPConnection(RECORDER, timeout=PATIENCE_S)
         try:
             connection.connect()
@@ -38,7 +41,7 @@ class Target:
             raise EffectUnavailable(str(error)) from error
         try:
             connection.request(
-                "POST", self.path, call.payload.encode(), {"Idempotency-Key": _key_of(call)}
+                "POST", path, call.payload.encode(), {"Idempotency-Key": _key_of(call)}
             )
             answer = connection.getresponse()
             body: dict[str, Any] = json.loads(answer.read())
@@ -46,7 +49,16 @@ class Target:
             connection.close()
         if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             raise EffectUnavailable(body["reason"])
+        if answer.status == http.HTTPStatus.CONFLICT:
+            raise EffectRefused(body["reason"])
         return body
+
+
+class Undoable(Target):
+    """What knows keys can be asked again and again, also to undo."""
+
+    def undo(self, call: EffectCall, receipt: dict[str, Any]) -> dict[str, Any]:
+        return self._post("/undo", call)
 
 
 def _key_of(call: EffectCall) -> str:
@@ -89,6 +101,6 @@ def _intent(call: AgentCall) -> dict[str, Any]:
 
 AGENTS = {"chaos.count": count, "chaos.suggest": suggest, "chaos.stumble": stumble}
 EXECUTORS = {
-    "mindful": Target("/mindful", repeatable=True),
+    "mindful": Undoable("/mindful", repeatable=True),
     "forgetful": Target("/forgetful", repeatable=False),
 }

@@ -1,14 +1,16 @@
 """The world outside: the target of every effect, in a process that no fault ever touches.
 
-It counts what really happened for each key. One side of it knows keys and acts once for each; the
-other is forgetful and acts on every call. Both answer late, hang up after they acted, or say that
-they are busy, as targets do. What the product believes is compared with this at the end.
+It counts what really happened for each key. One side of it knows keys and acts once for each, and can
+undo what it did; the other is forgetful and acts on every call. Both answer late, hang up after they
+acted, or say that they are busy, as targets do; some undoing is refused at first. It also hears what
+webhooks say. What the product believes is compared with this at the end.
 """
 
 import json
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +19,10 @@ from urllib.parse import parse_qs, urlsplit
 # What may become of a call, and how often.
 BUSY, HANG_UP, SLOW, TOO_SLOW = 0.05, 0.07, 0.10, 0.015
 SLOW_S = (0.2, 1.2)
+# Of what is to be undone, the first time it is asked.
+REFUSED = 0.15
+UNDO, HOOK = "/undo", "/hook"
+MINDFUL = frozenset({"/mindful", UNDO})
 
 
 @dataclass
@@ -25,8 +31,10 @@ class Happened:
 
     key: str
     payload: str
+    undoes: bool = False
     calls: int = 0
     executions: int = 0
+    first_at: float = 0.0
 
 
 class Recorder:
@@ -36,6 +44,8 @@ class Recorder:
         self.happened: dict[str, Happened] = {}
         # The same key with other bytes: somebody would have been paid the wrong amount.
         self.contradictions: list[str] = []
+        # Of each message of a webhook, how often it arrived.
+        self.heard: Counter[str] = Counter()
         # Set when the faults are over: from then on it only answers.
         self.is_calm = False
         self._lock = threading.Lock()
@@ -54,21 +64,30 @@ class Recorder:
         self._server.shutdown()
         self._server.server_close()
 
-    def execute(self, key: str, payload: str, *, is_mindful: bool) -> tuple[Happened, float]:
+    def execute(self, key: str, payload: str, path: str) -> tuple[Happened, float]:
         """Do it, once for each key or every time, and draw what the caller will hear of it."""
         with self._lock:
-            known = self.happened.setdefault(key, Happened(key, payload))
+            known = self.happened.setdefault(key, Happened(key, payload, path == UNDO))
             known.calls += 1
             if known.payload != payload:
                 self.contradictions.append(f"{key}: {known.payload} and {payload}")
             fate = self._draw(known)
-            if fate >= BUSY:
-                known.executions = 1 if is_mindful else known.executions + 1
+            if fate >= BUSY and not self._refuses(known):
+                known.first_at = known.first_at or time.time()
+                known.executions = 1 if path in MINDFUL else known.executions + 1
             return known, fate
+
+    def hear(self, message: str) -> None:
+        with self._lock:
+            self.heard[message] += 1
 
     def executions(self, key: str) -> int:
         with self._lock:
             return self.happened[key].executions if key in self.happened else 0
+
+    def _refuses(self, known: Happened) -> bool:
+        drawn = random.Random(f"{self.seed}/{known.key}/refused").random()
+        return known.undoes and known.calls == 1 and drawn < REFUSED
 
     def _draw(self, known: Happened) -> float:
         if self.is_calm:
@@ -85,13 +104,17 @@ def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
                 # The caller was killed while it spoke: nobody acts on half a sentence.
                 self.close_connection = True
                 return
+            if self.path == HOOK:
+                recorder.hear(self.headers["Webhook-Id"])
+                self._answer(200, {})
+                return
             known, fate = recorder.execute(
-                self.headers["Idempotency-Key"],
-                payload.decode(),
-                is_mindful=self.path == "/mindful",
+                self.headers["Idempotency-Key"], payload.decode(), self.path
             )
             if fate < BUSY:
                 self._answer(503, {"reason": "busy"})
+            elif not known.executions:
+                self._answer(409, {"reason": "not today"})
             elif fate < BUSY + HANG_UP:
                 self.close_connection = True
             else:

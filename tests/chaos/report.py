@@ -19,7 +19,7 @@ STALL_MAX_S = 15
 RECOVERY_P99_MAX_S = LEASE_S + 15
 SHOWN = 10
 TITLES = (
-    *("ends", "events", "backtests", "changes", "decisions", "effects", "answers"),
+    *("ends", "events", "backtests", "changes", "decisions", "queue", "effects", "answers"),
     *("faults", "failpoints", "checks"),
 )
 
@@ -44,6 +44,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "events": outcome.events,
         "backtests": outcome.backtests,
         "changes": outcome.changes,
+        "queue": outcome.queue,
         "faults": outcome.faults,
         "failpoints": outcome.failpoints,
         "restarts": outcome.restarts,

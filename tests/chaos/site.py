@@ -28,8 +28,8 @@ LEASE_S = 4
 FORGETFUL = ("web-2", "reviewer-rolf")
 # Two of them may decide about rules as well.
 REVIEWERS = {"rita": "reviewer", "rolf": "admin", "remy": "admin"}
-EDITOR = "ada"
-EDITOR_PROGRAM = f"editor-{EDITOR}"
+EDITOR, RESTORER = "ada", "otto"
+EDITOR_PROGRAM, RESTORER_PROGRAM = f"editor-{EDITOR}", f"restorer-{RESTORER}"
 # Queue, processes, threads.
 WORKERS = (("agents", 2, 8), ("effects", 2, 8), ("isolated", 1, 4), ("background", 2, 1))
 READY_WITHIN_S = 60
@@ -113,6 +113,9 @@ class Site:
             "RING_AGAIN_AFTER_S": "1",
             "CHECKPOINT_EVERY_S": "1",
             "EFFECT_RETRY_MINUTES": "10",
+            "CLAIM_MINUTES": "1",
+            "UNDO_S": "1",
+            "WEBHOOK_HOSTS_TRUSTED": "127.0.0.1",
             "AGENT_MODULES": "tests.chaos.plugin",
             "EXECUTOR_DEFAULT": "mindful",
             "CHAOS_FAILPOINTS": str(self.failpoints),
@@ -134,6 +137,7 @@ class Site:
         for name in REVIEWERS:
             yield self._program(f"reviewer-{name}", *WITH_DJANGO, "tests.chaos.reviewer", name)
         yield self._program(EDITOR_PROGRAM, *WITH_DJANGO, "tests.chaos.editor", EDITOR)
+        yield self._program(RESTORER_PROGRAM, *WITH_DJANGO, "tests.chaos.restorer", RESTORER)
 
     def _program(self, name: str, *words: str) -> Program:
         changed = {"EXECUTOR_DEFAULT": "forgetful"} if name in FORGETFUL else {}
