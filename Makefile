@@ -2,7 +2,7 @@
 # PORT, DEMO, VAR_DIR, DATABASE_URL, REDIS_URL and every other setting pass through from the shell.
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt bench chaos demo clean
+.PHONY: help up test check fmt bench bench-scale chaos demo clean
 # One recipe at a time: they share .venv and var/.
 .NOTPARALLEL:
 # Without its compiled files each Python process starts two seconds later.
@@ -15,7 +15,7 @@ AS_DEPLOYED := BASE_URL=https://countersign.example VAR_DIR=var/test DATABASE_PO
 TEMPLATES := $(shell find templates -name '*.html' 2>/dev/null)
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 up: ## run Countersign: PORT=8123 for another port, DEMO=0 for an empty start
 	@scripts/setup
@@ -48,6 +48,10 @@ fmt: ## format Python and templates
 bench: ## measure, print a table and write var/bench.json
 	@scripts/setup dev
 	@exec $(PYTHON_OF_VENV) -m tests.bench
+
+bench-scale: ## load 1,000,000 proposals, measure the review pages over them, write var/bench-scale.json
+	@scripts/setup dev
+	@exec $(PYTHON_OF_VENV) -m tests.bench scale $(COUNT)
 
 chaos: ## break everything while it works, then check every promise: SECONDS=120, SEED=7, RECORD=10000
 	@scripts/setup dev

@@ -2,7 +2,8 @@
 
 Machines are shared and noisy. Trust ratios (both sides measured in the same run), CPU time, query
 counts and transactions; a single wall time says little. `python -m tests.bench pipeline fanout`
-measures only these.
+measures only these. `make bench-scale` is `python -m tests.bench scale`, which writes a file of its own;
+`scale 100000` loads that many proposals and not a million.
 """
 
 import json
@@ -23,9 +24,10 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "orchestrator.settings"
     given = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
     servers: AbstractContextManager[object] = nullcontext() if given else EmbeddedServers(folder)
+    is_scale = sys.argv[1:2] == ["scale"]
     with servers:
-        figures = measure_all()
-    target = ROOT / "var" / "bench.json"
+        figures = measure_at_scale() if is_scale else measure_all()
+    target = ROOT / "var" / ("bench-scale.json" if is_scale else "bench.json")
     target.write_text(json.dumps(figures, indent=2) + "\n")
     print_table(figures)
     print(f"\nwritten to {target}")
@@ -45,6 +47,15 @@ def measure_all() -> dict[str, float]:
             print(f"measuring {measure.__name__} ...", flush=True)
             figures |= measure()
     return figures
+
+
+def measure_at_scale() -> dict[str, float]:
+    import django
+
+    django.setup()
+    from tests.bench import scale
+
+    return scale.measure_scale(*map(int, sys.argv[2:3]))
 
 
 def chosen[Measure: Callable[[], dict[str, float]]](measures: Iterable[Measure]) -> list[Measure]:

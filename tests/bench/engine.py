@@ -18,13 +18,14 @@ import psutil
 from django.conf import settings
 from django.db import connection, transaction
 
-from orchestrator.actions import reviews, runs, users, workflows
+from orchestrator.actions import runs, users, workflows
 from orchestrator.actions.actor import Actor
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json
 from orchestrator.engine.advance import Step, advance
 from orchestrator.models import Event, ReviewItem, Run, WorkflowVersion
 from orchestrator.models.ids import new_id
+from tests import deciding
 from tests.bench.limit import ServerCpu, cpu_of, measure
 from tests.work import output_of
 
@@ -202,7 +203,7 @@ def _time_from_decision(person: Actor) -> float:
     committed: list[float] = []
     with transaction.atomic():
         transaction.on_commit(lambda: committed.append(time.time()))
-        reviews.decide(person, item.pk, verdict="approve", version=1, idempotency_key=item.pk)
+        deciding.decide(person, item.pk, verdict="approve", idempotency_key=item.pk)
     _until(lambda: Run.objects.filter(pk=run.pk, status="completed").exists(), every_s=0.002)
     said: Any = output_of(Run.objects.get(pk=run.pk))
     return (float(said) - committed[0]) * 1_000

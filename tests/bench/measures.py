@@ -16,12 +16,13 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from orchestrator.actions import proposals, reviews, rules, tokens, users
+from orchestrator.actions import proposals, rules, tokens, users
 from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.guardrails import Rule, check_all
 from orchestrator.grants import owner_alias
 from orchestrator.models import Command, Proposal
-from tests.bench import backtest, engine
+from tests import deciding
+from tests.bench import backtest, engine, keypress
 from tests.own_database import own_database
 from tests.work import work_shift
 
@@ -166,7 +167,7 @@ def _submit(agent: Actor, confidence: float) -> Proposal:
 
 
 def _approve(reviewer: Actor, item: str) -> object:
-    return reviews.decide(reviewer, item, verdict="approve", version=1, idempotency_key=item)
+    return deciding.decide(reviewer, item, verdict="approve", idempotency_key=item)
 
 
 def _run_all() -> Meter:
@@ -264,4 +265,5 @@ ALL: tuple[Callable[[], dict[str, float]], ...] = (
     engine.fanout,
     proposal,
     doorbell,
+    keypress.keypress,
 )

@@ -1,0 +1,187 @@
+"""The review pages over 10,000 and over 1,000,000 proposals, and a hundred people at once.
+
+Loading takes minutes, so it is no part of `make bench`. Server time is that of the request in Django's
+own handler, with every middleware; the pages are asked for by the people of the demo, in turn.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle, islice
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from orchestrator.actions.demo_scale_cast import REVIEWERS
+from orchestrator.models import Proposal, ReviewItem
+from tests.bench.browsing import form_to_decide, links_of
+from tests.bench.hundred import hundred
+from tests.bench.measures import fresh_database
+
+SMALL, LARGE = 10_000, 1_000_000
+WARM_UPS, REQUESTS = 20, 200
+ROUNDS = WARM_UPS + REQUESTS
+SLOW_MS, STEEP = 100.0, 1.5
+# A decision is answered with the part of the page that changes.
+FRAGMENT = {"HX-Request": "true"}
+
+
+def measure_scale(large: int = LARGE) -> dict[str, float]:
+    call_command("collectstatic", verbosity=0, interactive=False)
+    with fresh_database():
+        figures = {"demo.load_10k_s": _load(SMALL)}
+        small = measure_pages()
+        figures |= {**named(small, "_10k"), **hundred()}
+    with fresh_database():
+        figures["demo.load_s"] = _load(large)
+        found = measure_pages()
+    figures |= named(found, "")
+    for name in found:
+        figures[f"review.{name}_ratio"] = found[name].p95_ms / small[name].p95_ms
+    _report(found, figures)
+    return figures
+
+
+def _load(count: int) -> float:
+    began = time.perf_counter()
+    call_command("demo", scale=count)
+    return time.perf_counter() - began
+
+
+@dataclass
+class Timed:
+    """One kind of request. The first ones warm up, and their queries are counted, which takes time."""
+
+    walls: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    queries: int = 0
+    slowest: dict[str, float] = field(default_factory=dict)
+    asked: int = 0
+
+    @property
+    def p95_ms(self) -> float:
+        return statistics.quantiles(self.walls, n=20)[18]
+
+    def ask(self, what: str, step: Callable[[], Any], expected: int = 200) -> Any:
+        self.asked += 1
+        answer = self._count(step) if self.asked <= WARM_UPS else self._time(what, step)
+        assert answer.status_code == expected, f"{what} answered {answer.status_code}"
+        return answer
+
+    def _count(self, step: Callable[[], Any]) -> Any:
+        with CaptureQueriesContext(connection) as queries:
+            answer = step()
+        self.queries = max(self.queries, len(queries))
+        return answer
+
+    def _time(self, what: str, step: Callable[[], Any]) -> Any:
+        began, cpu = time.perf_counter(), time.process_time()
+        answer = step()
+        wall_ms = (time.perf_counter() - began) * 1_000
+        self.cpu_s += time.process_time() - cpu
+        self.walls.append(wall_ms)
+        self.slowest[what] = max(self.slowest.get(what, 0.0), wall_ms)
+        return answer
+
+
+def named(found: dict[str, Timed], suffix: str) -> dict[str, float]:
+    figures = {}
+    for name, timed in found.items():
+        figures[f"review.{name}{suffix}_p95_ms"] = timed.p95_ms
+        figures[f"review.{name}{suffix}_p50_ms"] = statistics.median(timed.walls)
+        figures[f"review.{name}{suffix}_cpu_ms"] = timed.cpu_s / len(timed.walls) * 1_000
+        figures[f"review.{name}{suffix}_queries"] = timed.queries
+    return figures
+
+
+def _report(found: dict[str, Timed], figures: dict[str, float]) -> None:
+    """What a maintainer has to look at; nothing fails because of it."""
+    for name, timed in found.items():
+        ratio = figures[f"review.{name}_ratio"]
+        if timed.p95_ms > SLOW_MS or ratio > STEEP:
+            slowest = sorted(timed.slowest.items(), key=lambda pair: -pair[1])[:5]
+            lines = [f"  {wall_ms:7.0f} ms  {what}" for what, wall_ms in slowest]
+            head = f"{name}: p95 {timed.p95_ms:.0f} ms, {ratio:.2f} times that at 10,000. Slowest:"
+            sys.stdout.write("\n".join(["", head, *lines, ""]))
+
+
+def measure_pages() -> dict[str, Timed]:
+    """Reading first, because deciding changes what is read."""
+    people = sign_all_in()
+    return {
+        "queue": ask_each(people, queue_addresses(people[0])),
+        "item": ask_each(people, item_addresses()),
+        **work(people),
+    }
+
+
+def sign_all_in() -> list[Client]:
+    """The reviewers of the demo, each with a browser session of their own."""
+    clients = []
+    for person in User.objects.filter(username__in=REVIEWERS):
+        client = Client(headers={"host": "127.0.0.1"})
+        client.force_login(person)
+        clients.append(client)
+    return clients
+
+
+def ask_each(people: list[Client], addresses: list[str]) -> Timed:
+    timed = Timed()
+    for client, address in islice(zip(cycle(people), cycle(addresses), strict=False), ROUNDS):
+        timed.ask(address, partial(client.get, address))
+    return timed
+
+
+def work(people: list[Client]) -> dict[str, Timed]:
+    """Take the next item, read it, decide it: as many times, by one person after another."""
+    taken, decided = Timed(), Timed()
+    queues = ("", "kind=escalation", "kind=guardrail_failure")
+    for client, queue in islice(zip(cycle(people), cycle(queues), strict=False), ROUNDS):
+        post = partial(client.post, "/queue/next/", {"queue": queue})
+        address = taken.ask(f"/queue/next/ {queue}", post, expected=302)["Location"]
+        page = client.get(address).content.decode()
+        # An approval of high risk would ask for the password, once the sign-in is some minutes old.
+        form = form_to_decide(page, "reject", "happened")
+        assert form, f"{address} has no form to decide with"
+        sent = {**form.fields, "note": "Looked it up."}
+        if form.fields["verdict"] == "reject":
+            sent["reason"] = "wrong_value"
+        decided.ask(form.action, partial(client.post, form.action, sent, headers=FRAGMENT))
+    return {"next": taken, "decide": decided}
+
+
+def queue_addresses(client: Client) -> list[str]:
+    """Every view, every kind of filter, and the second page."""
+    asked = [
+        *("view=mine", "view=breaching", "view=escalated", "view=second", "view=snoozed"),
+        *("kind=escalation", "kind=guardrail_failure", "kind=unknown_effect"),
+        *("action=order.refund", "action=newsletter.send", "team=payments", "team=security"),
+        *("q=case/O-2001", "q=till-agent", "q=refund", "kind=escalation&action=supplier.pay"),
+        "view=breaching&team=finance",
+    ]
+    first = client.get("/queue/").content.decode()
+    older = [link for link in links_of(first) if "after=" in link]
+    assert older, "the queue has no second page"
+    return ["/queue/", *(f"/queue/?{query}" for query in asked), older[0]]
+
+
+def item_addresses() -> list[str]:
+    """Waiting, decided and executed ones from all of the 180 days, in turn."""
+    waiting = ReviewItem.objects.in_queue().exclude(proposal=None).order_by("pk")
+    found = spread(list(waiting.values_list("proposal", flat=True)), 120)
+    for status in ("executed", "rejected", "expired", "blocked"):
+        rows = Proposal.objects.filter(status=status).order_by("pk")
+        found += spread(list(rows.values_list("pk", flat=True)), 20)
+    # No two of a kind one after the other.
+    return [f"/proposals/{pk}/" for at in range(10) for pk in found[at::10]]
+
+
+def spread(rows: list[str], count: int) -> list[str]:
+    return rows[:: max(1, len(rows) // count)][:count]
