@@ -25,7 +25,8 @@ def main() -> None:
         page.fill("[name=password]", demo["users"]["reviewer"])
         page.keyboard.press("Enter")
         page.get_by_role("link", name="order/A-20931").first.click()
-        page.wait_for_selector("#decide")
+        page.get_by_role("button", name="Take it").click()
+        page.get_by_role("button", name="Approve and run").wait_for()
         page.screenshot(path=ROOT / "docs" / "images" / "review.png")
         browser.close()
 
