@@ -15,7 +15,7 @@ HITS_DUE = 6.5
 # Of all arrivals at a place that lacks hits; where a place is rare, every arrival counts in the end.
 SHARE_FIRST, SHARE_MAX = 0.01, 1.0
 # Where many arrivals follow at once after a pause, it must not always be the first that is hit.
-SHARE_MAX_IN_BURSTS = {"batch-counted-not-stored": 0.3, "batch-stored-in-transaction": 0.3}
+SHARE_MAX_IN_BURSTS = {"batch-counted-not-stored": 0.3, "batch-stored-in-transaction": 0.7}
 RAISE, EASE = 1.5, 0.3
 # At places that have what they need, so that chance goes on everywhere.
 SHARE_LATER = 0.002
