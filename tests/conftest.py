@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
@@ -19,7 +22,7 @@ from orchestrator.actions import proposals, rules, tokens, users
 from orchestrator.actions.actor import Actor
 from orchestrator.core import state
 from orchestrator.core.codec import canonical
-from orchestrator.models import ApiToken, Proposal, Run
+from orchestrator.models import ApiToken, Proposal, Reason, Run
 from tests import roles
 
 PASSWORD = "correct horse battery staple"
@@ -82,7 +85,15 @@ class Cast:
 
 
 @pytest.fixture
-def cast(db: None) -> Cast:
+def reasons(db: None) -> None:
+    """Those that the migration brings: a test on real transactions leaves its tables empty."""
+    seeds = import_module("orchestrator.migrations.0009_review_queue")
+    if not Reason.objects.exists():
+        seeds.add_reasons(apps, connection.schema_editor())
+
+
+@pytest.fixture
+def cast(reasons: None) -> Cast:
     def person(name: str, role: str | None) -> User:
         return users.create(SYSTEM, username=name, password=PASSWORD if role else None, role=role)
 
