@@ -32,12 +32,13 @@ HUMAN_STATUSES = frozenset({Proposal.Status.IN_REVIEW, Proposal.Status.UNKNOWN})
 
 @dataclass(frozen=True, slots=True)
 class ProposalReport:
-    """One proposal with everything that was made of it, in six queries however much that is."""
+    """One proposal with everything that was made of it, in at most six queries however much that is."""
 
     proposal: Proposal
-    checks: list[PolicyCheck]
+    # These two are asked for when somebody looks at them.
+    checks: QuerySet[PolicyCheck]
     disposition: Disposition | None
-    evaluations: list[Evaluation]
+    evaluations: QuerySet[Evaluation]
     item: ReviewItem | None
     effect: Effect | None
     # The proposal that stands in its place, and what a person asked its agent to change.
@@ -69,9 +70,9 @@ def report_of(proposal: Proposal) -> ProposalReport:
     items = ReviewItem.objects.filter(proposal=proposal).exclude(kind__in=ReviewItem.BLIND)
     return ProposalReport(
         proposal=proposal,
-        checks=list(checks.order_by("pk")),
+        checks=checks.order_by("pk"),
         disposition=disposition,
-        evaluations=list(scores.order_by("pk")),
+        evaluations=scores.order_by("pk"),
         item=items.order_by("-pk").first(),
         effect=Effect.objects.filter(proposal=proposal).first(),
         revised_by=_revised_by(proposal),

@@ -13,12 +13,13 @@ from review import item_reads, reads
 from review.access import may
 from review.deciding import decision_facts
 from review.htmx import tag_of
-from review.presentation.arguments import arguments, is_tainted
-from review.presentation.changed import changes_of
+from review.once import once
+from review.presentation.arguments import arguments
+from review.presentation.changed import Changes, changes_of
 from review.presentation.chips import STATUSES
-from review.presentation.happenings import told
+from review.presentation.happenings import Line, told
 from review.rule_change import rule_change_of
-from review.talk import talk_facts
+from review.talk import talk
 from review.target_state import NOTHING, shown
 
 RAN = frozenset(
@@ -37,29 +38,28 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
     return (
         facts
         | revision_facts(proposal)
-        | talk_facts("proposal", proposal.pk)
+        | {"talk": once(talk, "proposal", proposal.pk)}
         | {
             "section": "queue" if case.is_waiting else "proposals",
             "proposal": proposal,
-            "change": rule_change_of(proposal),
+            "change": once(rule_change_of, proposal),
             "payload_title": payload_title(case),
             "why_title": "Why it is here" if is_judged(case) else "What the policy said",
             "look": STATUSES[proposal.status],
             "tag": tag_of(case.facts, is_undoable),
             "poll_s": _poll_s(case, is_undoable),
-            "arguments": arguments(proposal.args, proposal.tainted),
-            "target_is_tainted": is_tainted("/target", proposal.tainted),
-            "context": arguments(proposal.context, proposal.tainted),
+            "is_live": facts["undo"] is not None or not STATUSES[proposal.status].is_final,
+            "context": once(arguments, proposal.context, proposal.tainted),
             "shows_verdicts": is_open,
             "is_unknown": is_unknown(case),
-            "may_reopen": may_reopen(request, proposal),
-            "may_roll_back": may_roll_back(request, case),
+            "may_reopen": once(may_reopen, request, proposal),
+            "may_roll_back": once(may_roll_back, request, case),
             "shows_outcome": not case.is_waiting or is_unknown(case),
-            "scores": scores(case) if is_open else [],
-            "similar": similar(request, case),
-            "certificate": item_reads.certificate_of(case.decisions),
-            "history": told(reads.happenings(case), hide_people=not is_open),
-            "audit": reads.audit_entries(case)
+            "scores": once(scores, case) if is_open else [],
+            "similar": once(similar, request, case),
+            "certificate": once(item_reads.certificate_of, case.decisions),
+            "history": once(history, case, is_open),
+            "audit": once(reads.audit_entries, case)
             if is_open and may(request.user, "audit.view")
             else [],
         }
@@ -73,6 +73,10 @@ def _poll_s(case: reads.Case, is_undoable: bool) -> float:
     return POLL_MOVING_S if case.is_moving else POLL_WAITING_S
 
 
+def history(case: reads.Case, is_open: bool) -> list[Line]:
+    return told(reads.happenings(case), hide_people=not is_open)
+
+
 def similar(request: HttpRequest, case: reads.Case) -> similar_queries.Similar | None:
     """Hidden where somebody has spoken and the reader must not know what."""
     is_second = case.approvals > 0 and not case.is_open_to(request.user)
@@ -84,18 +88,22 @@ def similar(request: HttpRequest, case: reads.Case) -> similar_queries.Similar |
 def revision_facts(proposal: Proposal) -> dict[str, Any]:
     """What stands in whose place, and what was changed on the way."""
     before, text = proposal.revises, f"Revision {proposal.revision}"
-    after = Proposal.objects.filter(revises=proposal).first()
+    is_replaced = proposal.status == Proposal.Status.SUPERSEDED
+    after = Proposal.objects.filter(revises=proposal).first() if is_replaced else None
     if before is None:
         return {"before": None, "after": after, "revision_text": text}
-    review = review_of(proposal.contract_version_id)
-    changes = changes_of(before.args, proposal.args, review=review, tainted=proposal.tainted)
     return {
         "before": before,
         "after": after,
-        "changes": changes,
+        "changes": once(_changes, before, proposal),
         "changed_title": "What was changed",
         "revision_text": f"{text} replaces {before.revision}",
     }
+
+
+def _changes(before: Proposal, proposal: Proposal) -> Changes:
+    review = review_of(proposal.contract_version_id)
+    return changes_of(before.args, proposal.args, review=review, tainted=proposal.tainted)
 
 
 def may_roll_back(request: HttpRequest, case: reads.Case) -> bool:

@@ -18,6 +18,7 @@ from review import queue_reads, reads
 from review.access import may
 from review.came_from import queue_of
 from review.desk_routes import urls_at
+from review.once import once
 from review.snoozing import choices
 from review.target_state import NOTHING, Shown
 from review.undoing import undo_of
@@ -76,20 +77,19 @@ def decision_facts(
     """`page` is the name and the id of the address that is decided at."""
     name, pk = page
     item = case.item
-    waiting = (
-        queue_reads.side_list(cast(User, request.user)) if may(request.user, "queue.view") else []
-    )
+    may_see_queue = may(request.user, "queue.view")
+    person = cast(User, request.user)
     reason = "closed" if item is None or not item.is_waiting else _why_not(request, item)
     hold = hold_of(request, item) if item is not None and item.is_waiting else ""
-    facts = {
+    facts: dict[str, Any] = {
         "case": case,
         "item": item,
         "page_url": reverse(name, args=[pk]),
         "to": urls_at(name, pk),
         "queue": queue_of(request),
         "may_see_runs": may(request.user, "runs.view"),
-        "waiting": waiting,
-        "next": next((other for other in waiting if item is None or other.pk != item.pk), None),
+        "waiting": once(queue_reads.side_list, person) if may_see_queue else [],
+        "has_next": once(queue_reads.has_other, item, person) if may_see_queue else False,
         "refusal": reason,
         "why_not": _sentence(reason, item) if item else "",
         "hold": hold,
@@ -140,7 +140,7 @@ def _forms(request: HttpRequest, item: ReviewItem, target: Shown) -> dict[str, A
         "seen": confirmations.seen(Actor(cast(User, request.user)), item, target=target.digest),
         "verbs": verbs_of(item),
         "may_take_back": may_take_back(item, "own"),
-        "reasons": list(Reason.objects.offered()),
+        "reasons": Reason.objects.offered(),
         "snoozes": choices(item, timezone.now()),
         "new_key": secrets.token_urlsafe(18),
     }

@@ -28,6 +28,8 @@ from review.htmx import aim, is_partial
 from review.item_page import matter, matter_page
 from review.target_state import told_changes
 
+FOLLOWS_S = 0.25
+
 
 def _case_facts(request: HttpRequest, pk: str) -> dict[str, Any]:
     return case_page(request, reads.case(pk))
@@ -84,10 +86,23 @@ def first_problem(form: Form) -> BadInput:
 def show(request: HttpRequest, desk: Desk, news: str) -> HttpResponse:
     """The page as it is now, with what was just done said once."""
     if not is_partial(request):
-        messages.success(request, news)
-        return redirect(back_to(desk.url, request))
+        return _show_later(request, desk, news)
     facts = desk.facts(request) | {"announce": news}
+    return render(request, f"{desk.template}#acted", facts)
+
+
+def show_decided(request: HttpRequest, desk: Desk, news: str) -> HttpResponse:
+    """What was decided, at once; the page asks for all that follows from it a moment later."""
+    if not is_partial(request):
+        return _show_later(request, desk, news)
+    follows = {"is_live": True, "poll_s": FOLLOWS_S, "tag": ""}
+    facts = desk.facts(request) | follows | {"announce": news}
     return render(request, f"{desk.template}#decided", facts)
+
+
+def _show_later(request: HttpRequest, desk: Desk, news: str) -> HttpResponse:
+    messages.success(request, news)
+    return redirect(back_to(desk.url, request))
 
 
 def refuse(request: HttpRequest, desk: Desk, error: CountersignError) -> HttpResponse:

@@ -13,11 +13,14 @@ from orchestrator.models import Decision, ReviewItem
 from review import item_reads, reads
 from review.deciding import decision_facts
 from review.htmx import tag_of
+from review.once import once
 from review.presentation.chips import Look
 from review.presentation.items import item_sentence, work_of
 from review.presentation.stages import Stage, stages
 from review.run_reads import RunCase, run_case
-from review.talk import talk_facts
+from review.talk import talk
+
+POLL_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +42,23 @@ def matter(pk: str, reader: Any) -> Matter:
 def matter_page(request: HttpRequest, matter: Matter) -> dict[str, Any]:
     item, run = matter.item, matter.about.run
     facts = decision_facts(request, matter, page=("item", item.pk))
-    return (
-        facts
-        | talk_facts("item", item.pk)
-        | {
-            "section": "queue",
-            "run": run,
-            "tag": tag_of(item.status, item.version, facts["hold"], item.holder_id, item.is_asleep),
-            "ending": _ending(matter),
-            "about": matter.about,
-            "sentence": item_sentence(item),
-            "intent": matter.about.started.get("intent"),
-            "before": _stages_before(matter),
-            "command": item.command,
-            "command_work": work_of(item.command),
-            "command_facts": read(item.command.payload) if item.command else None,
-            "shows_verdicts": matter.is_open_to(request.user),
-        }
-    )
+    return facts | {
+        "section": "queue",
+        "talk": once(talk, "item", item.pk),
+        "run": run,
+        "tag": tag_of(item.status, item.version, facts["hold"], item.holder_id, item.is_asleep),
+        "ending": _ending(matter),
+        "is_live": matter.is_waiting,
+        "poll_s": POLL_S,
+        "about": matter.about,
+        "sentence": item_sentence(item),
+        "intent": matter.about.started.get("intent"),
+        "before": once(_stages_before, matter),
+        "command": item.command,
+        "command_work": work_of(item.command),
+        "command_facts": read(item.command.payload) if item.command else None,
+        "shows_verdicts": matter.is_open_to(request.user),
+    }
 
 
 ENDINGS = {

@@ -44,7 +44,7 @@ def with_reasons(decisions: QuerySet[Decision]) -> QuerySet[Decision]:
 def undoable(pk: str, reader: Any) -> Decision | None:
     """One's own, while there is time left to take it back."""
     mine = Decision.objects.filter(pk=pk, reviewer=reader, undone_at=None, undo_until__gt=Now())
-    return mine.select_related("item__proposal__contract_version", "item__run").first()
+    return mine.first()
 
 
 def certificate_of(decisions: Sequence[Decision]) -> Certificate | None:

@@ -244,6 +244,13 @@ def side_list(reader: User) -> list[ReviewItem]:
     return [items[pk] for pk in pks if pk in items]
 
 
+def has_other(item: ReviewItem | None, reader: User) -> bool:
+    """Whether anything waits beside this one."""
+    awake = ReviewItem.objects.in_queue().filter(AWAKE)
+    others = awake.exclude(pk=item.pk) if item else awake
+    return unveiled(others, reader).exists()
+
+
 # What there is to choose -------------------------------------------------------------------------
 
 

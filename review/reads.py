@@ -166,22 +166,20 @@ class Case(ProposalReport, Decidable):
         )
 
 
+# Long texts of which the page shows nothing.
+UNSHOWN = ("run__state", "run__workflow_version__definition", "contract_version__schema")
+
+
 def case(pk: str) -> Case:
-    related = (
-        "run__workflow_version__workflow",
-        "token__owner",
-        "contract_version",
-        "edited_by",
-        "revises",
-    )
-    report = report_of(get_object_or_404(Proposal.objects.select_related(*related), pk=pk))
+    rows = Proposal.objects.select_related("run__workflow_version__workflow", "contract_version")
+    report = report_of(get_object_or_404(rows.defer(*UNSHOWN), pk=pk))
     if report.item is not None:
         report.item.proposal = report.proposal
     openly = Decision.objects.filter(item__proposal=pk).exclude(item__kind__in=ReviewItem.BLIND)
     decisions = with_reasons(openly)
     return Case(
         proposal=report.proposal,
-        checks=[check for check in report.checks if check.enforced],
+        checks=report.checks,
         disposition=report.disposition,
         evaluations=report.evaluations,
         item=report.item,

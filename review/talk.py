@@ -1,6 +1,6 @@
 """What people said to each other about an item, with those who were named marked."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orchestrator.models import Comment
 from review.item_reads import comments_at, people_named
@@ -12,7 +12,7 @@ class Said(NamedTuple):
     pieces: list[Piece]
 
 
-def talk_facts(page: str, pk: str) -> dict[str, Any]:
+def talk(page: str, pk: str) -> list[Said]:
     found = comments_at(page, pk)
     people = people_named(found)
-    return {"talk": [Said(one, pieces_of(one.text, people)) for one in found]}
+    return [Said(one, pieces_of(one.text, people)) for one in found]

@@ -4,12 +4,13 @@ Made in the transaction that releases the effect, after its event: the certifica
 hash, and with it everything that the log says before.
 """
 
+from typing import cast
+
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.models import (
     Certificate,
     Decision,
     Disposition,
-    Effect,
     Event,
     PolicyCheck,
     Proposal,
@@ -21,17 +22,14 @@ FORMAT = 1
 
 def issue(item: ReviewItem, decision: Decision) -> Certificate:
     """For the decision that released the effect of its proposal."""
-    proposal = Proposal.objects.select_related("contract_version__contract").get(
-        pk=item.proposal_id
-    )
-    text = canonical(_facts(proposal, item, decision))
+    text = canonical(_facts(cast(Proposal, item.proposal), item, decision))
     return Certificate.objects.create(decision=decision, text=text, digest=digest(text))
 
 
 def _facts(proposal: Proposal, item: ReviewItem, decision: Decision) -> dict[str, Json]:
     contract = proposal.contract_version
-    disposition = Disposition.objects.filter(proposal=proposal).order_by("-pk").first()
-    effect = Effect.objects.get(proposal=proposal)
+    dispositions = Disposition.objects.filter(proposal=proposal).select_related("policy")
+    disposition = dispositions.order_by("-pk").first()
     return {
         "certificate": FORMAT,
         "decision": decision.pk,
@@ -49,8 +47,8 @@ def _facts(proposal: Proposal, item: ReviewItem, decision: Decision) -> dict[str
         "edited_by": proposal.edited_by.get_username() if proposal.edited_by else None,
         "policy": disposition.policy.number if disposition else None,
         "rules": _rules(disposition),
-        "approvals": _approvals(item),
-        "effect": effect.pk,
+        "approvals": _approvals(item, decision),
+        "effect": proposal.effect.pk,
         "at": decision.created_at.isoformat(),
         "event": _event(proposal, decision),
     }
@@ -72,15 +70,21 @@ def _rules(disposition: Disposition | None) -> list[Json]:
     ]
 
 
-def _approvals(item: ReviewItem) -> list[Json]:
-    approved = Decision.objects.filter(item=item, verdict="approve", undone_at=None)
+def _approvals(item: ReviewItem, decision: Decision) -> list[Json]:
+    given = [decision] if item.approvals_needed == 1 else _approvals_of(item)
     return [
         {"by": one.reviewer.get_username(), "decision": one.pk, "at": one.created_at.isoformat()}
-        for one in approved.select_related("reviewer").order_by("pk")
+        for one in given
     ]
+
+
+def _approvals_of(item: ReviewItem) -> list[Decision]:
+    approved = Decision.objects.filter(item=item, verdict="approve", undone_at=None)
+    return list(approved.select_related("reviewer").order_by("pk"))
 
 
 def _event(proposal: Proposal, decision: Decision) -> dict[str, Json]:
     """The one that says so in the log, which is the newest of its run."""
-    event = Event.objects.filter(run=proposal.run_id, kind="proposal_approved").latest("seq")
+    events = Event.objects.filter(run=proposal.run_id, kind="proposal_approved")
+    event = events.only("seq", "hash").latest("seq")
     return {"run": proposal.run_id, "seq": event.seq, "hash": event.hash}

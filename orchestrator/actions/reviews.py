@@ -80,7 +80,7 @@ def decide(
     """
     require(actor, "queue.decide", "decide review items")
     _check_input(verdict, reason, note, idempotency_key)
-    if verdict == Decision.Verdict.APPROVE:
+    if verdict == Decision.Verdict.APPROVE and seen.target:
         repeated = repeated_of(actor, item_id, verdict, idempotency_key)
         if repeated is not None:
             return repeated
@@ -334,13 +334,13 @@ def fired_of(proposal: Proposal) -> list[str]:
 def lock(item_id: str) -> ReviewItem:
     """The run first, as everybody does who locks both."""
     run = ReviewItem.objects.filter(pk=item_id).values("run")
-    if Run.objects.select_for_update(of=("self",)).filter(pk__in=run).first() is None:
+    locked = Run.objects.select_for_update(of=("self",)).filter(pk__in=run)
+    if not locked.values_list("pk", flat=True).first():
         raise NotFound("review item", item_id)
     item = (
         ReviewItem.objects.select_for_update(of=("self",))
-        .select_related(
-            "proposal__contract_version", "command", "team", *(f"run__{name}" for name in OF_RUN)
-        )
+        .select_related("proposal__contract_version", "command", "team", "run__workflow_version")
+        .defer("run__state")
         .filter(pk=item_id)
         .first()
     )
@@ -373,8 +373,9 @@ def check_open(actor: Actor, item: ReviewItem, seen: Seen) -> None:
     if item.version != seen.version:
         raise ItemChanged(seen=seen.version, current=item.version)
     confirmations.check(actor, item, seen)
-    if item.lease != seen.lease or item.holder != actor.user:
-        if item.holder is None or item.holder == actor.user:
+    person = cast(User, actor.user)
+    if item.lease != seen.lease or item.holder_id != person.pk:
+        if item.holder_id in {None, person.pk}:
             raise HoldLost(item.pk)
         raise refusals.held(item)
 
@@ -470,27 +471,18 @@ def _settle_approval(item: ReviewItem, decision: Decision, given: int) -> None:
     )
 
 
+_SETTLED: dict[str, type[ev.EffectSettled | ev.RollbackSettled]] = {
+    ReviewItem.Kind.UNKNOWN_EFFECT: ev.EffectSettled,
+    ReviewItem.Kind.FAILED_COMPENSATION: ev.RollbackSettled,
+}
+
+
 def _settle_effect(item: ReviewItem, decision: Decision, given: int) -> None:
+    """What became of it, or of undoing it."""
     proposal = _proposal(item)
     _move(
         item,
-        ev.EffectSettled(
-            proposal=proposal.pk,
-            effect=proposal.effect.pk,
-            item=item.pk,
-            decision=decision.pk,
-            by=decision.reviewer.get_username(),
-            verdict=decision.verdict,
-            note=decision.note,
-        ),
-    )
-
-
-def _settle_rollback(item: ReviewItem, decision: Decision, given: int) -> None:
-    proposal = _proposal(item)
-    _move(
-        item,
-        ev.RollbackSettled(
+        _SETTLED[item.kind](
             proposal=proposal.pk,
             effect=proposal.effect.pk,
             item=item.pk,
@@ -514,7 +506,7 @@ _SETTLERS: dict[str, Callable[[ReviewItem, Decision, int], None]] = {
     ReviewItem.Kind.RULE_CHANGE: _settle_proposal,
     ReviewItem.Kind.APPROVAL: _settle_approval,
     ReviewItem.Kind.UNKNOWN_EFFECT: _settle_effect,
-    ReviewItem.Kind.FAILED_COMPENSATION: _settle_rollback,
+    ReviewItem.Kind.FAILED_COMPENSATION: _settle_effect,
     ReviewItem.Kind.STUCK_COMMAND: _settle_command,
 }
 

@@ -46,8 +46,10 @@ def look(proposal: Proposal) -> TargetState:
 
 def check_unchanged(item_id: str, seen: str) -> None:
     """Only where a state was shown; called outside of transactions, since it may ask another system."""
+    if not seen:
+        return
     item = ReviewItem.objects.select_related("proposal").filter(pk=item_id).first()
-    if not seen or item is None or item.proposal is None:
+    if item is None or item.proposal is None:
         return
     found = look(item.proposal)
     if found.digest != seen:

@@ -18,7 +18,7 @@ from orchestrator.models import Decision
 from review import item_reads, step_up, undoing
 from review.access import requires
 from review.addresses import page_of
-from review.desk import Desk, actor_of, first_problem, refuse, show
+from review.desk import Desk, actor_of, first_problem, refuse, show, show_decided
 from review.forms import DecisionForm
 from review.views.errors import refuse_role
 
@@ -52,7 +52,7 @@ def decide(request: HttpRequest, pk: str, page: str) -> HttpResponse:
         return refuse(request, desk, error)
     # What it says next follows from what is remembered, also in this very answer.
     request.COOKIES[undoing.COOKIE] = decision.pk
-    return undoing.remember(show(request, desk, _news(decision)), decision)
+    return undoing.remember(show_decided(request, desk, _news(decision)), decision)
 
 
 def _decide(request: HttpRequest, item: str, form: DecisionForm) -> Decision:

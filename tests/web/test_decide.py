@@ -27,10 +27,18 @@ def test_it_approves_without_javascript(rita: Client, held: Proposal) -> None:
 def test_it_approves_in_place(rita: Client, held: Proposal) -> None:
     response = rita.post(url_of(held), form_for(held), headers=HTMX)
     assert response.status_code == 200
-    assert response.text.lstrip().startswith('<div id="review"')
+    assert response.text.lstrip().startswith('<section id="outcome"')
     assert 'data-announce="Approved."' in response.text
     assert "Accepted, about to run" in response.text
-    assert "<b>1</b> decided today" in response.text
+    assert "will run" not in response.text
+
+
+def test_what_follows_from_a_decision_comes_a_moment_later(rita: Client, held: Proposal) -> None:
+    rita.post(url_of(held), form_for(held), headers=HTMX)
+    news = rita.get(f"/proposals/{held.pk}/outcome/", headers=HTMX | {"HX-PTag": ""}).text
+    assert "<b>1</b> decided today" in news
+    assert "Approved by rita" in news
+    assert 'hx-target="#matter"' in news
 
 
 def test_it_rejects_with_a_reason(cast: Cast, rita: Client, held: Proposal) -> None:

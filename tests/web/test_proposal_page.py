@@ -108,7 +108,7 @@ def test_the_receipt_appears_when_the_effect_is_done(rita: Client, held: Proposa
     assert "Receipt" in done.text
     assert held.effect.pk in done.text
     assert "Effect done, receipt recorded" in done.text
-    assert "data-live" not in done.text
+    assert f"/proposals/{held.pk}/outcome/" not in done.text
 
 
 def test_what_the_policy_accepted_says_so(rita: Client, propose: Propose) -> None:
