@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import (
     DateTimeField,
     Exists,
@@ -22,6 +23,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Value,
+    prefetch_related_objects,
 )
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -42,21 +44,9 @@ NAMES_FROM_RECENT = 500
 # New rows are counted this far; the page shows no more at once anyway.
 NEW_MAX = 50
 SEARCHED = ("target", "agent", "action")
-RELATED = (
-    "proposal__contract_version",
-    "command",
-    "team",
-    "holder",
-    "run__workflow_version__workflow",
-)
+RELATED = ("proposal", "command", "team", "holder")
 # Long texts that no row shows.
-LONG = (
-    "proposal__rationale",
-    "proposal__evidence",
-    "proposal__contract_version__schema",
-    "run__state",
-    "run__workflow_version__definition",
-)
+LONG = ("proposal__rationale", "proposal__evidence")
 _IN_UTC = Func(Value("UTC"), Now(), function="timezone", output_field=DateTimeField())
 
 type Items = QuerySet[ReviewItem]
@@ -75,18 +65,26 @@ class Pulse:
 def pulse() -> Pulse:
     items = ReviewItem.objects.in_queue().filter(AWAKE)
     oldest = items.order_by("created_at").values_list("created_at", flat=True).first()
-    return Pulse(capped(items), oldest, decided_today())
+    return Pulse(oldest=oldest, **capped(waiting=items, decided_today=decided_today()))
 
 
-def decided_today() -> int:
+def decided_today() -> Items:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     closed = ReviewItem.objects.filter(closed_at__gte=midnight, status=ReviewItem.Status.DECIDED)
-    return capped(closed.exclude(kind__in=ReviewItem.BLIND))
+    return closed.exclude(kind__in=ReviewItem.BLIND)
 
 
-def capped(items: QuerySet[Any]) -> int:
-    """One more than QUEUE_COUNT_MAX stands for every larger number."""
-    return items.order_by()[: settings.QUEUE_COUNT_MAX + 1].count()
+def capped(**counted: QuerySet[Any]) -> dict[str, int]:
+    """How many of each, in one question. One more than QUEUE_COUNT_MAX stands for every larger number."""
+    parts, values = [], list[Any]()
+    for items in counted.values():
+        rows = items.order_by().values("pk")[: settings.QUEUE_COUNT_MAX + 1]
+        sql, given = rows.query.sql_with_params()
+        parts.append(f"(SELECT count(*) FROM ({sql}) AS counted)")  # noqa: S608  (Django's own, its values apart)
+        values += given
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(parts)}", values)
+        return dict(zip(counted, cursor.fetchone(), strict=True))
 
 
 # What fits ---------------------------------------------------------------------------------------
@@ -163,7 +161,7 @@ def _searched(items: Items, text: str) -> Items:
 def counts(reader: User) -> dict[str, int]:
     items = unveiled(ReviewItem.objects.in_queue(), reader)
     counted = _FITTING | {"breaching": lambda items, reader: _late(items)}
-    return {view: capped(fits(items, reader)) for view, fits in counted.items()}
+    return capped(**{view: fits(items, reader) for view, fits in counted.items()})
 
 
 # One page ----------------------------------------------------------------------------------------
@@ -181,18 +179,26 @@ def rows_of(pks: Sequence[str], reader: User) -> list[Row]:
     """In the given order, whatever became of them."""
     said = Decision.objects.filter(undone_at=None).select_related("reviewer").order_by("pk")
     rows = unveiled(_with_texts(), reader)
-    items = rows.prefetch_related(Prefetch("decisions", said, to_attr="said")).in_bulk(pks)
+    items = _found(pks, rows.prefetch_related(Prefetch("decisions", said, to_attr="said")))
     return [row_of(items[pk], reader) for pk in pks if pk in items]
 
 
 def items_of(pks: Sequence[str]) -> dict[str, ReviewItem]:
     """With what a sentence about each needs, and nothing long."""
-    return _with_texts().in_bulk(pks)
+    return _found(pks, _with_texts())
 
 
 def _with_texts() -> Items:
     seen = ReviewItem.objects.exclude(kind__in=ReviewItem.BLIND)
     return seen.select_related(*RELATED).defer(*LONG)
+
+
+def _found(pks: Sequence[str], items: Items) -> dict[str, ReviewItem]:
+    """What is about no proposal is told by its workflow, which few of them need."""
+    found = items.in_bulk(pks)
+    others = [item for item in found.values() if item.proposal_id is None]
+    prefetch_related_objects(others, "run__workflow_version__workflow")
+    return found
 
 
 def count_new(items: Items, *, after: str, until: str, shown: Sequence[str]) -> int:
@@ -299,9 +305,11 @@ def nothing_for(items: Items, reader: User) -> Nothing:
     held = items.filter(holder__isnull=False, lease_until__gt=Now())
     by_others = decidable_by(held.exclude(holder=reader), reader, capabilities_of(reader))
     return Nothing(
-        held=capped(by_others),
         back_at=by_others.aggregate(back_at=Min("lease_until"))["back_at"],
-        own=capped(held.filter(holder=reader)),
-        others=capped(items),
-        decided_today=decided_today(),
+        **capped(
+            held=by_others,
+            own=held.filter(holder=reader),
+            others=items,
+            decided_today=decided_today(),
+        ),
     )

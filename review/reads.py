@@ -167,11 +167,11 @@ class Case(ProposalReport, Decidable):
 
 
 # Long texts of which the page shows nothing.
-UNSHOWN = ("run__state", "run__workflow_version__definition", "contract_version__schema")
+UNSHOWN = ("run__state", "run__workflow_version__definition")
 
 
 def case(pk: str) -> Case:
-    rows = Proposal.objects.select_related("run__workflow_version__workflow", "contract_version")
+    rows = Proposal.objects.select_related("run__workflow_version__workflow")
     report = report_of(get_object_or_404(rows.defer(*UNSHOWN), pk=pk))
     if report.item is not None:
         report.item.proposal = report.proposal

@@ -1,6 +1,7 @@
 """How each state looks: words first, then an icon, then a colour."""
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -123,7 +124,11 @@ def chip(text: object, tone: str = "quiet", icon_name: str = "") -> SafeString:
 
 
 def chip_of(looks: dict[str, Look], name: str) -> SafeString:
-    look = looks.get(name, Look(name.replace("_", " "), "quiet", "circle-dashed"))
+    return _drawn(looks.get(name, Look(name.replace("_", " "), "quiet", "circle-dashed")))
+
+
+@lru_cache(maxsize=512)
+def _drawn(look: Look) -> SafeString:
     return chip(look.label, look.tone, look.icon)
 
 
