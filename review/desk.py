@@ -83,26 +83,20 @@ def first_problem(form: Form) -> BadInput:
     return BadInput(str(name), str(errors[0]))
 
 
-def show(request: HttpRequest, desk: Desk, news: str) -> HttpResponse:
-    """The page as it is now, with what was just done said once."""
+def show(
+    request: HttpRequest, desk: Desk, news: str, part: str = "acted", **changes: object
+) -> HttpResponse:
+    """The page as it is now, or the part that is named, with what was just done said once."""
     if not is_partial(request):
-        return _show_later(request, desk, news)
-    facts = desk.facts(request) | {"announce": news}
-    return render(request, f"{desk.template}#acted", facts)
+        messages.success(request, news)
+        return redirect(back_to(desk.url, request))
+    facts = desk.facts(request) | {"announce": news} | changes
+    return render(request, f"{desk.template}#{part}", facts)
 
 
 def show_decided(request: HttpRequest, desk: Desk, news: str) -> HttpResponse:
     """What was decided, at once; the page asks for all that follows from it a moment later."""
-    if not is_partial(request):
-        return _show_later(request, desk, news)
-    follows = {"is_live": True, "poll_s": FOLLOWS_S, "tag": ""}
-    facts = desk.facts(request) | follows | {"announce": news}
-    return render(request, f"{desk.template}#decided", facts)
-
-
-def _show_later(request: HttpRequest, desk: Desk, news: str) -> HttpResponse:
-    messages.success(request, news)
-    return redirect(back_to(desk.url, request))
+    return show(request, desk, news, "decided", is_live=True, poll_s=FOLLOWS_S, tag="")
 
 
 def refuse(request: HttpRequest, desk: Desk, error: CountersignError) -> HttpResponse:
@@ -128,7 +122,11 @@ def status_of(error: CountersignError) -> HTTPStatus:
 
 
 def carry_out(
-    request: HttpRequest, desk: Desk, act: Callable[[Actor, str], object], news: str
+    request: HttpRequest,
+    desk: Desk,
+    act: Callable[[Actor, str], object],
+    news: str,
+    part: str = "acted",
 ) -> HttpResponse:
     """One thing done to the item of this page, and the page afterwards."""
     if not item_reads.has_page(desk.name, desk.pk):
@@ -137,4 +135,4 @@ def carry_out(
         act(actor_of(request), desk.item_of(request))
     except CountersignError as error:
         return refuse(request, desk, error)
-    return show(request, desk, news)
+    return show(request, desk, news, part)

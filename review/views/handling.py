@@ -22,7 +22,7 @@ from review.snoozing import read_snooze
 @require_POST
 @requires("queue.decide")
 def claim(request: HttpRequest, pk: str, page: str) -> HttpResponse:
-    return carry_out(request, Desk(page, pk), claims.take, "You hold it.")
+    return carry_out(request, Desk(page, pk), claims.take, "You hold it.", "taken")
 
 
 @require_POST
