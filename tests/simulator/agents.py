@@ -49,7 +49,8 @@ class Agent:
 
     def _output(self) -> Json:
         if self.world.strikes("hostile proposals", 0.1):
-            return self._chance.choice(["ignore all rules", None, [], {"action": 7}])
+            said: list[Json] = ["ignore all rules", None, [], {"action": 7}]
+            return self._chance.choice(said)
         items: list[Json] = list(range(self._chance.randint(0, 4)))
         return {"action": "refund.create", "n": self._chance.randint(0, 3), "items": items}
 

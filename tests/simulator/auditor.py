@@ -8,14 +8,12 @@ from orchestrator.core import events as ev
 from orchestrator.core.codec import canonical, read
 from orchestrator.core.replay import History, first_divergence, form_of
 from orchestrator.core.state import Moment, RunState, to_json
+from tests.simulator.review_auditor import ReviewAuditor
 from tests.simulator.tables import Committed, EffectRow, RunRow, Tables
 from tests.simulator.target import Target
+from tests.simulator.violation import hold
 
 FINAL = frozenset({"done", "failed", "cancelled"})
-
-
-class ViolationError(AssertionError):
-    """A promise was broken."""
 
 
 class Auditor:
@@ -29,11 +27,9 @@ class Auditor:
         self.news: list[str] = []
         # How often each kind of event and each fate of a command was seen.
         self.seen: Counter[str] = Counter()
+        self.reviews = ReviewAuditor(tables, target, self.seen)
         self._states: dict[str, RunState] = {}
         self._ended: Counter[int] = Counter()
-        self._closed: Counter[tuple[str, str]] = Counter()
-        # Effects that somebody or the policy accepted, with the digest that was accepted.
-        self._accepted: dict[str, str] = {}
         self._started: set[str] = set()
         # A person's word on what became of it; from then on it is the person who answers for it.
         self._settled: set[str] = set()
@@ -50,48 +46,41 @@ class Auditor:
         row = self.tables.commands[command]
         if row.ended_by is None:
             return
-        _hold(row.ended_by == row.token, f"command {row.id} was ended under an old token")
+        hold(row.ended_by == row.token, f"command {row.id} was ended under an old token")
         self._ended[row.id] += row.status in {"done", "failed"}
-        _hold(self._ended[row.id] <= 1, f"command {row.id} was completed twice")
+        hold(self._ended[row.id] <= 1, f"command {row.id} was completed twice")
 
     def _audit_run(self, row: RunRow, before: int) -> None:
         state = self._states.get(row.id, RunState())
         for seq in range(before + 1, row.seq + 1):
             line = self.tables.events.get((row.id, seq))
-            _hold(line is not None, f"{row.id} has no event {seq}")
+            hold(line is not None, f"{row.id} has no event {seq}")
             assert line is not None
             data: Any = read(line.payload)
             event = ev.from_json(line.kind, data)
             self._audit_event(row, state, event, line.key)
+            self.reviews.see(state, event, line.at_ms)
             self.seen[line.kind] += 1
             self.news.append(f"{row.id} {seq}: {line.kind} {line.payload[:150]}")
             state = controller.evolve(row.workflow.plan, state, event, Moment(seq, line.at_ms))
         self._states[row.id] = state
         folded = canonical(to_json(state))
-        _hold(folded == row.state, f"{row.id} is {row.state}, its log says {folded}")
-        _hold(row.status == state.status, f"the status of {row.id} is not its state's")
+        hold(folded == row.state, f"{row.id} is {row.state}, its log says {folded}")
+        hold(row.status == state.status, f"the status of {row.id} is not its state's")
 
     def _audit_event(self, run: RunRow, state: RunState, event: ev.Event, key: str | None) -> None:
         if isinstance(event, ev.WorkFinished | ev.WorkFailed):
             self._audit_visit(run, state, event, key)
-        elif isinstance(event, ev.ProposalDisposed) and event.disposition == "accept":
-            self._accepted[event.effect or ""] = state.proposals[event.proposal].digest
-        elif isinstance(event, ev.ProposalApproved):
-            self._accepted[event.effect] = event.digest
-            self._audit_decision(event.proposal, "closed")
-        elif isinstance(event, ev.ProposalRejected | ev.ProposalExpired):
-            self._audit_decision(event.proposal, "closed")
-        elif isinstance(event, ev.PersonAnswered):
-            self._audit_decision(event.item, event.by)
         elif isinstance(event, ev.EffectSettled):
             self._settled.add(event.effect)
-            self._audit_decision(event.item, "closed")
         elif isinstance(event, ev.EffectStarted):
             self._started.add(event.effect)
         elif isinstance(event, ev.EffectSucceeded):
-            _hold(self._happened(event.effect), f"{event.effect} is called done and was not")
+            done = self.reviews.happened(event.effect)
+            hold(done, f"{event.effect} is called done and was not")
         elif isinstance(event, ev.EffectFailed) and event.effect not in self._settled:
-            _hold(not self._happened(event.effect), f"{event.effect} is called failed and was done")
+            done = self.reviews.happened(event.effect)
+            hold(not done, f"{event.effect} is called failed and was done")
 
     def _audit_visit(self, run: RunRow, state: RunState, event: Any, key: str | None) -> None:
         """An answer to an earlier visit of a state is not one to this visit."""
@@ -99,20 +88,12 @@ class Auditor:
         payload: Any = read(command.payload)
         known = state.works[event.work]
         asked = payload.get("visit", known.visit)
-        _hold(asked == known.visit, f"{run.id} took an answer of another visit to {event.work}")
+        hold(asked == known.visit, f"{run.id} took an answer of another visit to {event.work}")
 
-    def _audit_decision(self, about: str, by: str) -> None:
-        self._closed[about, by] += 1
-        _hold(self._closed[about, by] == 1, f"{about} was decided twice")
-
-    def _happened(self, effect: str) -> bool:
-        return any(key.split()[0] == effect for key in self.target.executed)
-
-    def see_call(self, effect: EffectRow) -> None:
+    def see_call(self, effect: EffectRow, now: float) -> None:
         """The moment before the target hears of it."""
-        digest = self._accepted.get(effect.id)
-        _hold(digest == effect.digest, f"{effect.id} is called and nobody accepted it")
-        _hold(effect.id in self._started, f"{effect.id} is called without a trace of the intent")
+        self.reviews.see_call(effect, now)
+        hold(effect.id in self._started, f"{effect.id} is called without a trace of the intent")
 
     # In the end ----------------------------------------------------------------------------
 
@@ -130,23 +111,24 @@ class Auditor:
                 return f"{item.id} ({item.kind}) is waiting"
         for state in self._states.values():
             for name, proposal in state.proposals.items():
-                if proposal.is_open:
+                if proposal.is_open or proposal.status == "rolling_back":
                     return f"{name} is {proposal.status}"
         return ""
 
     def audit_end(self) -> None:
         for name, run in self.acknowledged.items():
             found = self.tables.external_ids.get(name)
-            _hold(found is not None, f"{name} was accepted and is lost")
-            _hold(run in {"", found}, f"{name} has two runs")
+            hold(found is not None, f"{name} was accepted and is lost")
+            hold(run in {"", found}, f"{name} has two runs")
         for key, times in self.target.executed.items():
-            _hold(times == 1 or self._is_the_persons_word(key), f"{key} was executed {times} times")
+            hold(times == 1 or self._is_the_persons_word(key), f"{key} was executed {times} times")
         once = Counter(key.split()[0] for key in self.target.executed)
         for effect, times in once.items():
-            _hold(times == 1, f"{effect} was executed under {times} keys")
-        for run in self.tables.runs.values():
-            divergence = first_divergence(self.history(run))
-            _hold(divergence is None, str(divergence))
+            hold(times == 1, f"{effect} was executed under {times} keys")
+        for row in self.tables.runs.values():
+            divergence = first_divergence(self.history(row))
+            hold(divergence is None, str(divergence))
+        self.reviews.audit_end()
 
     def _is_the_persons_word(self, effect: str) -> bool:
         """Sent out again by a person while a frozen worker was about to call; no key stops the second."""
@@ -171,8 +153,3 @@ class Auditor:
 
 def _data(payload: str) -> Any:
     return read(payload)
-
-
-def _hold(holds: bool, broken: str) -> None:
-    if not holds:
-        raise ViolationError(broken)

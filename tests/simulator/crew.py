@@ -1,53 +1,20 @@
 """A worker process: threads at work and one committer that stores for all of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
 from orchestrator.core.errors import IllegalTransition
-from tests.simulator import desk
+from tests.simulator import desk, perform, proposals
 from tests.simulator.agents import TIMEOUT_MS, Agent
-from tests.simulator.engine import (
-    Advanced,
-    Claimed,
-    Ending,
-    Engine,
-    LeaseLostError,
-    Step,
-)
+from tests.simulator.engine import Advanced, Claimed, Ending, Engine, LeaseLostError
+from tests.simulator.jobs import Job, Told, ended
 from tests.simulator.options import LEASE_MS
-from tests.simulator.schedule import FOREVER_MS, Process, Task, Waiting
-from tests.simulator.tables import DatabaseError, EffectRow, UniqueError
-from tests.simulator.target import Away, Refused, Silent
+from tests.simulator.schedule import Process, Waiting
+from tests.simulator.tables import DatabaseError, UniqueError
 from tests.simulator.world import World
 
 LOOK_EVERY_MS = 1_000
 # With work in hand it looks often enough to renew in time, be its clock half as fast as it should.
 LOOK_BUSY_MS = LEASE_MS / 4
-EFFECT_TRIES_MAX = 6
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    claimed: Claimed
-    began: float
-    overdue: Callable[[], Ending]
-    task: Task | None = None
-    # Given up on: what its thread says is not wanted any more.
-    is_void: bool = False
-    # What the committer says about an intent.
-    stored: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    job: Job
-    ending: Ending | None
-
-    @property
-    def is_final(self) -> bool:
-        return self.ending is None or self.ending.status != "running"
 
 
 class Crew:
@@ -190,7 +157,9 @@ class Crew:
 
     def _late(self, claimed: Claimed) -> Ending:
         if claimed.kind == "run_agent":
-            return _ended(claimed, "failed", Agent(self.world, claimed).overdue())
+            return ended(claimed, "failed", Agent(self.world, claimed).overdue())
+        if claimed.kind == "roll_back":
+            return perform.rollback_interrupted(self.world, claimed)
         return Ending(claimed, "pending", after_ms=2_000, crashed=True)
 
     # The threads ---------------------------------------------------------------------------
@@ -199,7 +168,9 @@ class Crew:
         if job.claimed.kind == "run_agent":
             yield from self._call_agent(job)
         elif job.claimed.kind == "run_effect":
-            yield from self._run_effect(job)
+            yield from perform.run_effect(self.world, job, self._tell)
+        elif job.claimed.kind == "roll_back":
+            yield from perform.roll_back(self.world, job, self._tell)
         else:
             yield from self._sit_at_desk(job)
 
@@ -214,7 +185,7 @@ class Crew:
         event = agent.answer()
         yield None
         status = "done" if isinstance(event, ev.WorkFinished) else "failed"
-        self._tell(job, _ended(job.claimed, status, event))
+        self._tell(job, ended(job.claimed, status, event))
 
     def _sit_at_desk(self, job: Job) -> Waiting:
         """Work that is nothing but a transaction."""
@@ -246,97 +217,15 @@ class Crew:
         data = read(said.payload)
         output = data.get("output") if isinstance(data, dict) else None
         if isinstance(output, dict) and isinstance(output.get("action"), str):
-            work, name = claimed.payload["work"], f"p-{claimed.id}"
-            desk.propose(
-                self.engine,
-                claimed.run,
-                name,
-                work=work,
-                hostile=self.world.chance,
-                claimed=claimed,
-            )
+            proposals.propose(self.engine, claimed, self.world.chance)
             return
         self.engine.complete(claimed, _not_proposed(claimed))
 
     def _refused(self, claimed: Claimed, refusal: IllegalTransition) -> Ending:
         """The run has no place for it any more, and that is no failure of the work."""
         if self.world.is_mutant("what is refused fails its work") and "work" in claimed.payload:
-            return _ended(claimed, "failed", _not_proposed(claimed))
+            return ended(claimed, "failed", _not_proposed(claimed))
         return Ending(claimed, "failed")
-
-    def _run_effect(self, job: Job) -> Waiting:
-        """The intent, the call, the outcome."""
-        claimed = job.claimed
-        yield None
-        effect = self.world.tables.effects[claimed.payload["effect"]]
-        may_have_happened = effect.may_have_happened or effect.status == "calling"
-        started = Step(
-            claimed.run,
-            ev.EffectStarted(
-                proposal=effect.proposal, effect=effect.id, digest=effect.digest, executor="sim"
-            ),
-        )
-        says_so_later = self.world.is_mutant("the intent is not written before the call")
-        if not says_so_later:
-            self._tell(job, Ending(claimed, "running", (started,)))
-            while job.stored is None and not job.is_void:
-                yield FOREVER_MS
-            if not job.stored or job.is_void:
-                self._tell(job, None)
-                return
-        yield None
-        if may_have_happened and not self._may_call_again():
-            self._tell(job, self._ended_without_receipt(claimed, effect, lost=True))
-            return
-        if self.world.strikes("target slow", 0.3):
-            yield self.world.chance.uniform(0, 1.5 * LEASE_MS)
-        ending = self._call_target(claimed, effect, may_have_happened)
-        yield None
-        if says_so_later:
-            ending = Ending(claimed, ending.status, (started, *ending.steps), ending.after_ms)
-        self._tell(job, ending)
-
-    def _call_target(self, claimed: Claimed, effect: EffectRow, may_have_happened: bool) -> Ending:
-        key = effect.id
-        if self.world.is_mutant("a key for each attempt"):
-            key = f"{effect.id} {claimed.tries}"
-        common = {"proposal": effect.proposal, "effect": effect.id}
-        try:
-            if self.world.strikes("target away", 0.3):
-                raise Away("no line")
-            self.world.auditor.see_call(effect)
-            receipt = self.world.target.call(
-                key,
-                refuses=self.world.strikes("target refuses", 0.2),
-                falls_silent=self.world.strikes("target silent after it executed", 0.3),
-            )
-        except (Away, Silent) as error:
-            is_silent = isinstance(error, Silent)
-            if claimed.tries < EFFECT_TRIES_MAX and (self._may_call_again() or not is_silent):
-                rests = "" if is_silent else effect.id
-                return Ending(claimed, "pending", after_ms=500.0 * claimed.tries, rests=rests)
-            lost = may_have_happened or is_silent
-        except Refused:
-            lost = may_have_happened
-        else:
-            done = ev.EffectSucceeded(receipt={"entry": receipt}, **common)
-            return _ended(claimed, "done", done)
-        return self._ended_without_receipt(claimed, effect, lost=lost)
-
-    def _may_call_again(self) -> bool:
-        mutant = "careless targets are called again"
-        return self.world.target.is_repeatable or self.world.is_mutant(mutant)
-
-    def _ended_without_receipt(self, claimed: Claimed, effect: EffectRow, *, lost: bool) -> Ending:
-        common = {"proposal": effect.proposal, "effect": effect.id}
-        error_said: dict[str, Json] = {"code": "effect-failed", "reason": "no receipt"}
-        if lost and not self.world.is_mutant("what is unknown is called a failure"):
-            return _ended(claimed, "failed", ev.EffectLost(error=error_said, **common))
-        return _ended(claimed, "failed", ev.EffectFailed(error=error_said, **common))
-
-
-def _ended(claimed: Claimed, status: str, event: ev.Event) -> Ending:
-    return Ending(claimed, status, (Step(claimed.run, event, f"cmd:{claimed.id}"),))
 
 
 def _not_proposed(claimed: Claimed) -> ev.Event:

@@ -1,16 +1,16 @@
 """Commands that are nothing but a transaction, and requests from outside."""
 
-import hashlib
 from contextlib import suppress
 from random import Random
 from typing import Any
 
-from orchestrator.core import commands as cm
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import IllegalTransition
-from tests.simulator.engine import DUE_MS, Claimed, Engine, Step
-from tests.simulator.tables import EffectRow, ProposalRow, RunRow, Workflow
+from tests.simulator import proposals
+from tests.simulator.engine import Claimed, Engine, Step
+from tests.simulator.options import DUE_MS
+from tests.simulator.tables import RunRow, Workflow
 from tests.simulator.workflows import WORKFLOWS
 
 
@@ -26,7 +26,7 @@ def submit(
         engine.tables.external_ids.insert(external_id, run)
     if workflow.plan.pattern == "direct":
         for number in range(hostile.randint(1, 2)):
-            propose(engine, run, f"{run}-p{number}", work="", hostile=hostile)
+            proposals.submit(engine, run, f"{run}-p{number}", hostile)
     return run
 
 
@@ -43,58 +43,6 @@ def _begin(engine: Engine, workflow: Workflow, intent: Json, **parent: Any) -> s
     )
     engine.advance([Step(run, started)])
     return run
-
-
-def propose(
-    engine: Engine,
-    run: str,
-    proposal: str,
-    *,
-    work: str,
-    hostile: Random,
-    claimed: Claimed | None = None,
-) -> None:
-    """Taken in and disposed of in one transaction; the guardrails' verdict is drawn."""
-    digest = "sha256:" + hashlib.sha256(proposal.encode()).hexdigest()
-    judged = hostile.choice(["accept", "accept", "accept", "hold", "escalate", "revise", "block"])
-    needed = hostile.randint(1, 2) if judged in {"hold", "escalate"} else 0
-    item = effect = None
-    row = ProposalRow(proposal, run, digest, engine.now + DUE_MS if judged == "revise" else 0.0)
-    engine.tables.proposals.insert(proposal, row)
-    if needed:
-        item = engine.open_item(
-            run, "proposal", proposal=proposal, digest=digest, approvals_needed=needed
-        )
-    if judged == "accept" or engine.is_mutant("effects are released with the proposal"):
-        effect = f"eff-{proposal}"
-        engine.tables.effects.insert(effect, EffectRow(effect, run, proposal, digest))
-    events = [
-        ev.ProposalReceived(
-            proposal=proposal,
-            action="refund.create",
-            digest=digest,
-            agent="a",
-            agent_version="1",
-            model="m",
-            work=work,
-        ),
-        ev.ProposalDisposed(
-            proposal=proposal,
-            disposition=judged,
-            score=0.5,
-            policy_version=1,
-            rules=(),
-            approvals_needed=needed,
-            item=item,
-            effect=effect,
-        ),
-    ]
-    if claimed is not None:
-        engine.complete(claimed, *events)
-    else:
-        engine.advance([Step(run, event) for event in events])
-    if effect and judged != "accept":
-        engine.want(run, 1, cm.RunEffect(proposal=proposal, effect=effect, digest=digest), False)
 
 
 def ask_person(engine: Engine, claimed: Claimed) -> None:

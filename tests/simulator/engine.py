@@ -6,6 +6,7 @@ protocol with one line taken out.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.core import commands as cm
@@ -16,12 +17,10 @@ from orchestrator.core.errors import IllegalTransition
 from orchestrator.core.state import Moment, RunState, from_json, to_json
 from tests.simulator.bell import Bell
 from tests.simulator.options import CRASHES_MAX, LEASE_MS, Options
-from tests.simulator.tables import CommandRow, EventRow, ItemRow, RunRow, Tables
+from tests.simulator.project import Projection
+from tests.simulator.tables import CommandRow, EventRow, Tables
 
-DUE_MS = 20_000
 RING_AGAIN_AFTER_MS = 2_000
-# What an ended run still does.
-KEPT = frozenset({"run_effect", "tell_parent"})
 
 
 class LeaseLostError(Exception):
@@ -80,6 +79,7 @@ class Engine:
         self.tables = tables
         self.bell = bell
         self._clock = clock
+        self._projection = Projection(options, tables, clock)
 
     @property
     def now(self) -> float:
@@ -152,7 +152,7 @@ class Engine:
             commands += [(seq, command) for command in wanted if not self._forgets(command)]
             changes.append((before, state, step.event))
         for before, after, event in changes:
-            self._project(row, before, after, event)
+            self._projection.see(row, before, after, event)
         for line in lines:
             if line.key is not None:
                 self.tables.event_keys.insert(line.key, True)
@@ -227,7 +227,7 @@ class Engine:
             key=command.key,
             payload=canonical(cm.to_json(command)),
             status="running" if takes else "pending",
-            not_before=self.now + command.delay_ms,
+            not_before=self.now + self._delay_ms(command),
             rung_at=-RING_AGAIN_AFTER_MS if command.delay_ms else self.now,
             token=int(takes),
             tries=int(takes),
@@ -239,61 +239,12 @@ class Engine:
             self.tables.on_commit(lambda: self.bell.ring(row.queue, [key]))
         return row
 
-    # What follows in other tables ----------------------------------------------------------
-
-    def _project(self, row: RunRow, before: RunState, after: RunState, event: ev.Event) -> None:
-        if isinstance(event, ev.EffectStarted):
-            effect = self.tables.effects[event.effect]
-            happened = effect.may_have_happened or effect.status == "calling"
-            self.tables.effects[event.effect] = replace(
-                effect, status="calling", may_have_happened=happened
-            )
-        elif isinstance(event, ev.EffectSucceeded | ev.EffectFailed | ev.EffectLost):
-            effect = self.tables.effects[event.effect]
-            ends = {"effect_succeeded": "done", "effect_failed": "failed", "effect_lost": "unknown"}
-            self.tables.effects[event.effect] = replace(effect, status=ends[event.kind])
-            if isinstance(event, ev.EffectLost):
-                self.open_item(row.id, "unknown_effect", proposal=event.proposal)
-        elif isinstance(event, ev.EffectSettled):
-            effect = self.tables.effects[event.effect]
-            ends = {"happened": "done", "not_happened": "failed", "retry": "pending"}
-            self.tables.effects[event.effect] = replace(
-                effect, status=ends[event.verdict], may_have_happened=False
-            )
-        if after.works is not before.works:
-            self._close_questions(before, after, event)
-        if after.has_ended and not before.has_ended and after.status != "completed":
-            self._stop(row.id, after)
-
-    def _close_questions(self, before: RunState, after: RunState, event: ev.Event) -> None:
-        if isinstance(event, ev.PersonAnswered):
-            return
-        for name, work in after.works.items():
-            if work.item and work.status not in {"running", "deciding"}:
-                self._withdraw(work.item)
-            was = before.works.get(name)
-            if was is not None and was.item and was.visit != work.visit:
-                self._withdraw(was.item)
-
-    def _stop(self, run: str, after: RunState) -> None:
-        """Of runs that ended before their time. What was accepted still runs, and a parent is told."""
-        for work in after.works.values():
-            if work.item:
-                self._withdraw(work.item)
-        for row in [row for row in self.tables.commands.values() if row.run == run]:
-            if row.status in {"pending", "quarantined"} and row.kind not in KEPT:
-                self.tables.commands[row.id] = replace(row, status="cancelled")
-
-    def _withdraw(self, item: str) -> None:
-        row = self.tables.items[item]
-        if row.status == "waiting":
-            self.tables.items[item] = replace(row, status="withdrawn", version=row.version + 1)
+    def _delay_ms(self, command: cm.Command) -> int:
+        is_hasty = self.is_mutant("what can be taken back runs at once")
+        return 0 if is_hasty and command.kind == "run_effect" else command.delay_ms
 
     def open_item(self, run: str, kind: str, **values: Any) -> str:
-        name = f"item-{len(self.tables.items) + 1}"
-        due = values.pop("due_at", self.now + DUE_MS)
-        self.tables.items.insert(name, ItemRow(id=name, run=run, kind=kind, due_at=due, **values))
-        return name
+        return self._projection.open_item(run, kind, **values)
 
     # Commands ------------------------------------------------------------------------------
 
@@ -346,7 +297,9 @@ def _claimed(row: CommandRow) -> Claimed:
     return Claimed(row.id, row.run, row.kind, payload, row.token, row.tries)
 
 
+@lru_cache(maxsize=512)
 def _state(text: str) -> RunState:
+    """Reading is most of the work, and nobody changes a state that was read."""
     data = read(text)
     assert isinstance(data, dict)
     return from_json(data)

@@ -18,6 +18,19 @@ CAUGHT = {
     "a request repeated is a second run": "has two runs",
     "accepted before it is stored": "is lost",
     "effects are released with the proposal": "nobody accepted it|diverges",
+    "what can be taken back runs at once": "while its approval can be taken back",
+    "an undo does not cancel the command": "still waits to run and was taken back",
+    "what is revised still stands": "which still stands itself",
+    "what was edited can still be decided": "is superseded and can still be decided",
+    "agents answer what nobody asks any more": "is superseded and can still be decided",
+    "runs that are over are approved": "in a run that is over",
+    "edits are judged like anything else": "was edited and let through",
+    "careless targets are rolled back": "was undone [2-9] times",
+    "a key for each undoing": "was undone under [2-9] keys",
+    "silence is taken for an undoing": "is called undone and was not",
+    "nobody hears what was not undone": "was not undone and nobody is told",
+    "who failed to roll back is not waited for": "never ends",
+    "roll backs end with their run": "never ends",
 }
 
 # Two that are survived alone and caught together: the bell is heard or looked after, either is enough.
@@ -29,4 +42,9 @@ SURVIVED = {
     "nobody rings again": "workers look by themselves",
     "two may decide": "the controller refuses a second answer to the same question",
     "what is refused fails its work": "the visit is compared for every ending, so for this one too",
+    "decisions can be taken back at any time": "the command says whether it is too late",
+    "a command in a worker's hands is cancelled as well": (
+        "its intent is stored under its token before the call, and what has begun stays decided"
+    ),
+    "approvals that were taken back still count": "the controller counts who stands by it itself",
 }

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 
 LEASE_MS = 1_000
+# For so long people and agents have an item or a question before them.
+DUE_MS = 20_000
 CRASHES_MAX = 3
 
 # Each seed enables a random half of these, so that rare pairs of faults meet.
@@ -28,6 +30,10 @@ FAULTS = (
     "cancel",
     "people late",
     "signals wrong",
+    "second thoughts",
+    "people edit",
+    "people send back",
+    "people roll back",
 )
 
 

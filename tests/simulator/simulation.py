@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.simulator import people
-from tests.simulator.auditor import ViolationError
 from tests.simulator.crew import Crew
 from tests.simulator.options import Options, derive
 from tests.simulator.schedule import Process, Task, Waiting
 from tests.simulator.sweep import sweep_up
+from tests.simulator.violation import ViolationError
 from tests.simulator.world import KilledError, World
 
 QUEUES = ("agents", "effects", "isolated")
@@ -67,15 +67,17 @@ def _populate(world: World) -> None:
         world.processes.append(Process(f"sweeper-{number}", partial(sweep_up, world)))
     world.processes.append(Process("client", partial(people.submit_all, world)))
     for number in range(options.reviewers + 1):
-        begin = partial(people.review, world)
-        world.processes.append(Process(f"reviewer-{number}", begin, is_mortal=False))
-    for name, begin in (
+        review = partial(people.review, world)
+        world.processes.append(Process(f"reviewer-{number}", review, is_mortal=False))
+    for name, act in (
         ("canceller", people.cancel),
         ("signaller", people.signal),
         ("nemesis", people.wipe_redis),
         ("reopener", people.reopen),
+        ("outside agent", people.answer),
+        ("regretter", people.roll_back),
     ):
-        world.processes.append(Process(name, partial(begin, world), is_mortal=False))
+        world.processes.append(Process(name, partial(act, world), is_mortal=False))
     world.bell.wake = partial(_wake_one, world)
     for process in world.processes:
         world.schedule.begin(process)

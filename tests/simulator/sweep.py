@@ -110,15 +110,14 @@ def _expire_item(engine: Engine, item: str) -> None:
 
 def _due_revisions(engine: Engine) -> Iterable[str]:
     for proposal, row in engine.tables.proposals.items():
-        if row.due_at and row.due_at <= engine.now:
-            known = engine.state_of(row.run).proposals[proposal]
-            if known.status == "revision_requested":
-                yield proposal
+        if row.status == "revision_requested" and row.due_at <= engine.now:
+            yield proposal
 
 
 def _expire_revision(engine: Engine, proposal: str) -> None:
-    run = engine.tables.proposals[proposal].run
-    engine.advance([Step(run, ev.ProposalExpired(proposal=proposal))])
+    row = engine.tables.proposals[proposal]
+    if row.status == "revision_requested":
+        engine.advance([Step(row.run, ev.ProposalExpired(proposal=proposal))])
 
 
 # What is looked for and what becomes of it, under the name of the mutant that leaves it out.

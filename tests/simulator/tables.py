@@ -65,6 +65,11 @@ class CommandRow:
     # The token under which it was ended; the auditor compares.
     ended_by: int | None = None
 
+    @property
+    def effect(self) -> str:
+        """The effect that it is about, if it is about one."""
+        return self.key.split(":")[1] if self.kind in {"run_effect", "roll_back"} else ""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
@@ -80,6 +85,19 @@ class ItemRow:
     approvals: tuple[str, ...] = ()
     version: int = 1
     status: str = "waiting"
+    closed_because: str = ""
+    # For so long what is decided about it can be taken back.
+    undo_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    id: str
+    item: str
+    person: str
+    verdict: str
+    undo_until: float = 0.0
+    is_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +105,13 @@ class ProposalRow:
     id: str
     run: str
     digest: str
+    # The work whose output it is, and which coming to it.
+    work: str = ""
+    visit: int = 0
+    # The proposal in whose place it stands, and how many there were before.
+    revises: str = ""
+    revision: int = 1
+    status: str = "received"
     due_at: float = 0.0
 
 
@@ -96,6 +121,8 @@ class EffectRow:
     run: str
     proposal: str
     digest: str
+    # What released it, unless its disposition did.
+    decision: str = ""
     status: str = "pending"
     may_have_happened: bool = False
 
@@ -103,7 +130,7 @@ class EffectRow:
 class Table[Key, Row](dict[Key, Row]):
     """Remembers what it held before the transaction."""
 
-    def __init__(self, undo: list[Callable[[], None]]) -> None:
+    def __init__(self, undo: list[Callable[[], object]]) -> None:
         super().__init__()
         self._undo = undo
 
@@ -117,6 +144,10 @@ class Table[Key, Row](dict[Key, Row]):
         before = self[key]
         self._undo.append(lambda: self._restore(key, before))
         super().__setitem__(key, row)
+
+    def remove(self, key: Key) -> None:
+        before = self.pop(key)
+        self._undo.append(lambda: self._restore(key, before))
 
     def _restore(self, key: Key, row: Row) -> None:
         super().__setitem__(key, row)
@@ -132,7 +163,7 @@ class Committed:
 
 class Tables:
     def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], object]] = []
         self._after: list[Callable[[], None]] = []
         self.changed = Committed()
         self.before_commit: Callable[[], None] = lambda: None
@@ -143,7 +174,9 @@ class Tables:
         self.commands: Table[int, CommandRow] = Table(self._undo)
         self.command_keys: Table[tuple[str, str], int] = Table(self._undo)
         self.items: Table[str, ItemRow] = Table(self._undo)
-        self.decisions: Table[tuple[str, str], str] = Table(self._undo)
+        self.decisions: Table[str, DecisionRow] = Table(self._undo)
+        # One of each person about each item, but for those that were taken back.
+        self.standing: Table[tuple[str, str], str] = Table(self._undo)
         self.proposals: Table[str, ProposalRow] = Table(self._undo)
         self.effects: Table[str, EffectRow] = Table(self._undo)
         self.external_ids: Table[str, str] = Table(self._undo)

@@ -20,6 +20,7 @@ class Silent(Exception):
 class Target:
     kind: str
     executed: Counter[str] = field(default_factory=Counter)
+    undone: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_repeatable(self) -> bool:
@@ -28,12 +29,19 @@ class Target:
 
     def call(self, key: str, *, refuses: bool = False, falls_silent: bool = False) -> int:
         """A receipt."""
-        if key not in self.executed or not self.is_repeatable:
+        return self._do(self.executed, key, refuses, falls_silent)
+
+    def undo(self, key: str, *, refuses: bool = False, falls_silent: bool = False) -> int:
+        """A receipt of what takes back what was done. Its key is not the key of what it undoes."""
+        return self._do(self.undone, key, refuses, falls_silent)
+
+    def _do(self, done: Counter[str], key: str, refuses: bool, falls_silent: bool) -> int:
+        if key not in done or not self.is_repeatable:
             if refuses:
                 raise Refused("the target said no")
-            self.executed[key] += 1
+            done[key] += 1
         elif self.kind == "refuses":
             raise Refused("this key was used before")
         if falls_silent:
             raise Silent("no answer")
-        return len(self.executed)
+        return len(done)

@@ -39,6 +39,8 @@ def test_it_goes_far_and_every_fault_strikes() -> None:
     assert {fault for fault in FAULTS if hits[fault] < HITS_MIN} == set()
     assert {kind for kind in KINDS if hits[kind] < HITS_MIN} == set()
     assert min(hits["fenced off"], hits["refused"]) >= HITS_MIN
+    # A worker was faster than second thoughts, and second thoughts had second thoughts.
+    assert min(hits["taken back too late"], hits["approved again"]) >= HITS_MIN
 
 
 @pytest.mark.parametrize("mutant", CAUGHT)

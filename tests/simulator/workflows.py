@@ -50,6 +50,8 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
         agent("sum"),
     ),
     "refund": pipeline(agent("read"), agent("draft", proposes=True), agent("tell")),
+    # It still waits, and may be cancelled, when what it did is rolled back.
+    "parcel": pipeline(agent("send", proposes=True), signal("come", "never", due_s=2)),
     "contract": pipeline(
         agent("draft"),
         approval("sign", approvals=2, due_s=60),
@@ -72,4 +74,4 @@ WORKFLOWS = {
     for slug, definition in DEFINITIONS.items()
 }
 # How often each is started: proposals from outside are the ordinary case.
-STARTED = [*["direct"] * 3, *["refund", "support", "invoices"] * 2, *WORKFLOWS]
+STARTED = [*["direct"] * 3, *["refund", "support", "invoices", "parcel"] * 2, *WORKFLOWS]
