@@ -1,6 +1,7 @@
 """Reads that span models, for pages and API alike."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -30,15 +31,11 @@ from orchestrator.models import (
 HUMAN_STATUSES = frozenset({Proposal.Status.IN_REVIEW, Proposal.Status.UNKNOWN})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProposalReport:
     """One proposal with everything that was made of it, in at most six queries however much that is."""
 
     proposal: Proposal
-    # These two are asked for when somebody looks at them.
-    checks: QuerySet[PolicyCheck]
-    disposition: Disposition | None
-    evaluations: QuerySet[Evaluation]
     item: ReviewItem | None
     effect: Effect | None
     # The proposal that stands in its place, and what a person asked its agent to change.
@@ -49,30 +46,33 @@ class ProposalReport:
     def requires_human(self) -> bool:
         return self.proposal.status in HUMAN_STATUSES
 
+    @cached_property
+    def disposition(self) -> Disposition | None:
+        """The newest."""
+        made = Disposition.objects.filter(proposal=self.proposal).select_related("policy")
+        return made.order_by("-pk").first()
+
+    @cached_property
+    def checks(self) -> QuerySet[PolicyCheck]:
+        """Of the same snapshot, and not those of shadows, from which nothing follows."""
+        made = PolicyCheck.objects.filter(snapshot=self._snapshot, enforced=True)
+        return made.select_related("rule_version__rule").order_by("pk")
+
+    @cached_property
+    def evaluations(self) -> QuerySet[Evaluation]:
+        """Not what people judged blindly: agents must not learn what is audited, nor auditors what was said."""
+        made = Evaluation.objects.filter(snapshot=self._snapshot)
+        return made.exclude(evaluator=Evaluation.Evaluator.PERSON).order_by("pk")
+
+    @property
+    def _snapshot(self) -> int | None:
+        return self.disposition.snapshot_id if self.disposition else None
+
 
 def report_of(proposal: Proposal) -> ProposalReport:
-    """The newest disposition, with the checks and scores of the same snapshot."""
-    disposition = (
-        Disposition.objects.filter(proposal=proposal)
-        .select_related("policy")
-        .order_by("-pk")
-        .first()
-    )
-    snapshot = disposition.snapshot_id if disposition else None
-    # Not those of shadows, from which nothing follows.
-    checks = PolicyCheck.objects.filter(snapshot=snapshot, enforced=True).select_related(
-        "rule_version__rule"
-    )
-    # Nor what people judged blindly: agents must not learn what is audited, nor auditors what was said.
-    scores = Evaluation.objects.filter(snapshot=snapshot).exclude(
-        evaluator=Evaluation.Evaluator.PERSON
-    )
     items = ReviewItem.objects.filter(proposal=proposal).exclude(kind__in=ReviewItem.BLIND)
     return ProposalReport(
         proposal=proposal,
-        checks=checks.order_by("pk"),
-        disposition=disposition,
-        evaluations=scores.order_by("pk"),
         item=items.order_by("-pk").first(),
         effect=Effect.objects.filter(proposal=proposal).first(),
         revised_by=_revised_by(proposal),

@@ -131,7 +131,7 @@ class Decidable:
         return not (self.is_waiting and is_judged) or self.decided_by(user)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case(ProposalReport, Decidable):
     """One proposal with everything that was said and done about it, by machines and by people."""
 
@@ -179,9 +179,6 @@ def case(pk: str) -> Case:
     decisions = with_reasons(openly)
     return Case(
         proposal=report.proposal,
-        checks=report.checks,
-        disposition=report.disposition,
-        evaluations=report.evaluations,
         item=report.item,
         effect=report.effect,
         decisions=list(decisions),

@@ -31,6 +31,7 @@ from orchestrator.core.errors import (
     ItemChanged,
     KeyReused,
     NotFound,
+    TargetChanged,
     TooLateToUndo,
 )
 from orchestrator.engine import notices, quarantine
@@ -80,11 +81,15 @@ def decide(
     """
     require(actor, "queue.decide", "decide review items")
     _check_input(verdict, reason, note, idempotency_key)
-    if verdict == Decision.Verdict.APPROVE and seen.target:
-        repeated = repeated_of(actor, item_id, verdict, idempotency_key)
-        if repeated is not None:
+    if verdict == Decision.Verdict.APPROVE:
+        try:
+            targets.check_unchanged(item_id, seen.target)
+        except TargetChanged:
+            # By this very click, when it is a repeated one.
+            repeated = repeated_of(actor, item_id, verdict, idempotency_key)
+            if repeated is None:
+                raise
             return repeated
-        targets.check_unchanged(item_id, seen.target)
     with transaction.atomic():
         item = lock(item_id)
         _check_verdict(item, verdict, note)

@@ -128,6 +128,9 @@ def _asks_for_proof(request: HttpRequest, item: str, verdict: str) -> bool:
 
 
 def _news(decision: Decision) -> str:
-    if decision.verdict == Decision.Verdict.APPROVE and item_reads.is_waiting(decision.item_id):
+    is_one_of_many = (
+        decision.verdict == Decision.Verdict.APPROVE and decision.item.approvals_needed > 1
+    )
+    if is_one_of_many and item_reads.is_waiting(decision.item_id):
         return MORE_NEEDED
     return DONE[decision.verdict]
