@@ -9,6 +9,7 @@ from typing import cast
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.models import (
     Certificate,
+    ContractVersion,
     Decision,
     Disposition,
     Event,
@@ -27,7 +28,8 @@ def issue(item: ReviewItem, decision: Decision) -> Certificate:
 
 
 def _facts(proposal: Proposal, item: ReviewItem, decision: Decision) -> dict[str, Json]:
-    contract = proposal.contract_version
+    contracts = ContractVersion.objects.select_related("contract")
+    contract = contracts.filter(proposal=proposal).first()
     dispositions = Disposition.objects.filter(proposal=proposal).select_related("policy")
     disposition = dispositions.order_by("-pk").first()
     return {

@@ -344,7 +344,8 @@ def lock(item_id: str) -> ReviewItem:
         raise NotFound("review item", item_id)
     item = (
         ReviewItem.objects.select_for_update(of=("self",))
-        .select_related("proposal__contract_version", "command", "team", "run__workflow_version")
+        # What only some verdicts need is asked for by them.
+        .select_related("proposal", "run")
         .defer("run__state")
         .filter(pk=item_id)
         .first()

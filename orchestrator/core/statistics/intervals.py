@@ -1,20 +1,19 @@
 """How sure a share is: k of n, and between which bounds the truth lies.
 
-Wilson for reports, Clopper-Pearson where a guarantee is stated, Bonett and Price for the difference
-between two answers about the same things. All of them are sound for small n and for shares near 0 or 1.
+Wilson for reports, Clopper-Pearson where a guarantee is stated, Newcombe for the difference between two
+groups, Bonett and Price for the difference between two answers about the same things. All of them are
+sound for small n and for shares near 0 or 1, and for one look: what is looked at again and again until
+it pleases needs `sequences`.
 """
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
+
+from orchestrator.core.statistics.special import beta_quantile, normal_quantile
 
 CONFIDENCE = 0.95
 # Of fewer a share would say more than is known: only the counts are shown.
 SHARES_FROM = 30
-
-_TINY = 1e-300
-_FRACTION_STEPS_MAX = 100_000
-_HALVINGS = 60
 
 type Bounds = tuple[float, float]
 
@@ -27,7 +26,7 @@ class Rate:
     n: int
 
     def __post_init__(self) -> None:
-        _check(self.k, self.n)
+        check_counts(self.k, self.n)
 
     @property
     def share(self) -> float | None:
@@ -56,30 +55,49 @@ def rate(k: int, n: int) -> Rate:
 
 def wilson(k: int, n: int, confidence: float = CONFIDENCE) -> Bounds:
     """For reports: right about as often as it says, on average over all true shares."""
-    _check(k, n)
-    if n == 0:
-        return 0.0, 1.0
-    z = _quantile(confidence)
-    share, spread = k / n, z * z / n
+    check_counts(k, n)
+    return score_interval(k / n, n, confidence) if n else (0.0, 1.0)
+
+
+def score_interval(share: float, n: float, confidence: float = CONFIDENCE) -> Bounds:
+    """Wilson's, of a share that need not be a count over a count: weighted ones have an effective n."""
+    z = normal_quantile(confidence)
+    spread = z * z / n
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
     # At the ends the formula is exact, and only its rounding is not.
-    low = 0.0 if k == 0 else max(0.0, middle - half)
-    high = 1.0 if k == n else min(1.0, middle + half)
+    low = 0.0 if share <= 0 else max(0.0, middle - half)
+    high = 1.0 if share >= 1 else min(1.0, middle + half)
     return low, high
 
 
 def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> Bounds:
     """For guarantees: never right less often than it says."""
-    _check(k, n)
+    check_counts(k, n)
     tail = (1 - confidence) / 2
     return _exact_low(k, n, tail), _exact_high(k, n, tail)
 
 
 def at_most(k: int, n: int, confidence: float = CONFIDENCE) -> float:
     """The exact bound from above alone: "k were wrong; at most this share is"."""
-    _check(k, n)
+    check_counts(k, n)
     return _exact_high(k, n, 1 - confidence)
+
+
+def difference(
+    k: int, n: int, other_k: int, other_n: int, confidence: float = CONFIDENCE
+) -> Bounds:
+    """Between two shares of different things, such as two agent versions (Newcombe 1998, method 10)."""
+    check_counts(k, n)
+    check_counts(other_k, other_n)
+    if not n or not other_n:
+        return -1.0, 1.0
+    share, other = k / n, other_k / other_n
+    low, high = wilson(k, n, confidence)
+    other_low, other_high = wilson(other_k, other_n, confidence)
+    down = math.hypot(share - low, other_high - other)
+    up = math.hypot(high - share, other - other_low)
+    return share - other - down, share - other + up
 
 
 def paired_difference(more: int, fewer: int, n: int, confidence: float = CONFIDENCE) -> Bounds:
@@ -90,68 +108,19 @@ def paired_difference(more: int, fewer: int, n: int, confidence: float = CONFIDE
     if min(more, fewer) < 0 or more + fewer > n:
         raise ValueError(f"{more} and {fewer} of {n} is no pair of counts")
     up, down = (more + 1) / (n + 2), (fewer + 1) / (n + 2)
-    difference = up - down
-    half = _quantile(confidence) * math.sqrt((up + down - difference**2) / (n + 2))
-    return max(-1.0, difference - half), min(1.0, difference + half)
+    change = up - down
+    half = normal_quantile(confidence) * math.sqrt((up + down - change**2) / (n + 2))
+    return max(-1.0, change - half), min(1.0, change + half)
 
 
-def _check(k: int, n: int) -> None:
+def check_counts(k: int, n: int) -> None:
     if not 0 <= k <= n:
         raise ValueError(f"{k} of {n} is no share")
 
 
-def _quantile(confidence: float) -> float:
-    return NormalDist().inv_cdf((1 + confidence) / 2)
-
-
 def _exact_low(k: int, n: int, tail: float) -> float:
-    return 0.0 if k == 0 else _beta_quantile(tail, k, n - k + 1)
+    return 0.0 if k == 0 else beta_quantile(tail, k, n - k + 1)
 
 
 def _exact_high(k: int, n: int, tail: float) -> float:
-    return 1.0 if k == n else _beta_quantile(1 - tail, k + 1, n - k)
-
-
-def _beta_quantile(probability: float, a: float, b: float) -> float:
-    """Where the beta distribution reaches the probability: halved until a double cannot tell."""
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if incomplete_beta(a, b, middle) < probability:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function, from 0 at x = 0 to 1 at x = 1."""
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    # The fraction converges quickly on one side of the mean; the other is its mirror image.
-    if x > (a + 1) / (a + b + 2):
-        return 1 - incomplete_beta(b, a, 1 - x)
-    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    front = math.exp(scale + a * math.log(x) + b * math.log1p(-x))
-    return front * _beta_fraction(a, b, x) / a
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    """Lentz's way through the continued fraction."""
-    c, d = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
-    found = d
-    for m in range(1, _FRACTION_STEPS_MAX):
-        before = found
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1 / _away_from_zero(1 + term * d)
-            c = _away_from_zero(1 + term / c)
-            found *= c * d
-        if abs(found - before) <= abs(found) * 1e-15:
-            return found
-    raise ArithmeticError(f"the incomplete beta function does not converge at {a}, {b}, {x}")
-
-
-def _away_from_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY
+    return 1.0 if k == n else beta_quantile(1 - tail, k + 1, n - k)
