@@ -2,7 +2,7 @@
 
 import math
 import random
-from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.core.statistics.intervals import (
     at_most,
     clopper_pearson,
-    incomplete_beta,
+    difference,
     paired_difference,
     rate,
     wilson,
@@ -102,18 +102,56 @@ def test_a_million_is_no_harder_than_ten() -> None:
     assert at_most(0, 1_000_000) == pytest.approx(2.9957e-6, rel=1e-4)
 
 
-@given(st.floats(0.1, 500), st.floats(0.1, 500), st.integers(0, 1_024))
-def test_the_incomplete_beta_function_and_its_mirror(a: float, b: float, part: int) -> None:
-    x = part / 1_024
-    assert incomplete_beta(a, b, x) + incomplete_beta(b, a, 1 - x) == pytest.approx(1, abs=1e-8)
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
+def test_they_are_those_of_statsmodels_and_scipy(
+    confidence: float, proportions: Any, scipy_stats: Any
+) -> None:
+    for n in (1, 2, 7, 30, 59, 300, 4_999, 100_000, 1_000_000):
+        for k in {0, 1, n // 50, n // 3, n // 2, n - 1, n}:
+            for ours, method in ((wilson, "wilson"), (clopper_pearson, "beta")):
+                theirs = proportions.proportion_confint(k, n, 1 - confidence, method)
+                assert ours(k, n, confidence) == pytest.approx(theirs, abs=1e-9)
+            one_sided = scipy_stats.binomtest(k, n, alternative="less").proportion_ci(confidence)
+            assert at_most(k, n, confidence) == pytest.approx(one_sided.high, abs=1e-9)
 
 
-@given(st.integers(1, 50), st.integers(1, 50))
-def test_it_grows_from_nothing_to_one(a: int, b: int) -> None:
-    values = [incomplete_beta(a, b, x / 20) for x in range(21)]
-    assert values[0] == 0
-    assert values[-1] == 1
-    assert all(left <= right + 1e-12 for left, right in pairwise(values))
+# Newcombe, Statistics in Medicine 17 (1998), 873-890, table II, method 10.
+@pytest.mark.parametrize(
+    ("one", "other", "bounds"),
+    [
+        ((56, 70), (48, 80), (0.0524, 0.3339)),
+        ((9, 10), (3, 10), (0.1705, 0.8090)),
+        ((5, 56), (0, 29), (-0.0381, 0.1926)),
+        ((10, 10), (0, 10), (0.6075, 1.0000)),
+    ],
+)
+def test_published_differences(
+    one: tuple[int, int], other: tuple[int, int], bounds: tuple[float, float]
+) -> None:
+    assert difference(*one, *other) == pytest.approx(bounds, abs=0.00006)
+
+
+def test_differences_are_those_of_statsmodels(proportions: Any) -> None:
+    for n, other_n in ((10, 10), (29, 300), (5_000, 40), (100_000, 100_000)):
+        for k in (0, n // 3, n):
+            for other_k in (0, other_n // 2, other_n):
+                theirs = proportions.confint_proportions_2indep(
+                    k, n, other_k, other_n, compare="diff", method="newcomb"
+                )
+                assert difference(k, n, other_k, other_n) == pytest.approx(theirs, abs=1e-9)
+
+
+@given(counts, counts)
+def test_a_difference_of_two_groups_and_its_opposite(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    low, high = difference(*one, *other)
+    assert -1 - 1e-12 <= low <= one[0] / one[1] - other[0] / other[1] <= high <= 1 + 1e-12
+    assert (-high, -low) == pytest.approx(difference(*other, *one), abs=1e-12)
+
+
+def test_of_nothing_no_difference_is_known() -> None:
+    assert difference(0, 0, 3, 4) == (-1, 1)
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300))
