@@ -20,6 +20,7 @@ CountersignError
 ├── IllegalTransition       the state does not allow this event
 ├── LeaseLost               a worker was too slow, and another one has its command
 ├── CheckpointRefused       the log, or a copy of its checkpoints, is not what was signed before
+├── EvaluationSetBroken     a file of labelled examples that is not as it was written
 ├── KeyUnusable             the key of the checkpoints cannot be read or made
 ├── SecretUnreadable        a stored secret was sealed with another SECRET_KEY
 ├── TooManyTries            too many guesses at a password or code; try again later
@@ -249,6 +250,15 @@ class CheckpointRefused(CountersignError):
     code: ClassVar[str] = "checkpoint-refused"
     reason: str
     advice: str
+
+
+@dataclass(eq=False)
+class EvaluationSetBroken(CountersignError):
+    """Line {line}: {reason} Nothing of the set should be used; export it again."""
+
+    code: ClassVar[str] = "evaluation-set-broken"
+    line: int
+    reason: str
 
 
 @dataclass(eq=False)
