@@ -380,7 +380,7 @@ class Crew:
             timeout = perform.effect_timeout_s(found)
             return Job(
                 claimed,
-                lambda record: roll_back.roll_back(claimed, found),
+                lambda record: roll_back.roll_back(claimed, found, record),
                 lambda: roll_back.overdue(claimed, found, timeout),
                 timeout,
             )

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -162,13 +162,7 @@ def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | Non
         digest=effect.payload_digest,
         executor=effect.executor,
     )
-    asked = time.monotonic()
-    if not record(Ending(claimed, "running", [Step(claimed.run, started)])):
-        return None
-    failpoint("intent-written")
-    # Storing the intent began the lease anew.
-    if time.monotonic() - asked > settings.COMMAND_LEASE_S:
-        # This process was frozen meanwhile, and somebody else may have the command.
+    if not may_begin(claimed, record, [Step(claimed.run, started)]):
         return None
     try:
         receipt = _call(executor, effect)
@@ -177,6 +171,16 @@ def run_effect(claimed: Claimed, effect: Effect, record: Record) -> Ending | Non
     failpoint("effect-called-not-recorded")
     event = ev.EffectSucceeded(proposal=effect.proposal_id, effect=effect.pk, receipt=receipt)
     return Ending(claimed, "done", [Step(claimed.run, event, claimed.once)])
+
+
+def may_begin(claimed: Claimed, record: Record, intent: Sequence[Step] = ()) -> bool:
+    """Just before a target is called: the command is still ours, and what is intended is written down."""
+    asked = time.monotonic()
+    if not record(Ending(claimed, "running", intent)):
+        return False
+    failpoint("intent-written")
+    # Storing it began the lease anew. If this process was frozen since, somebody else may have the command.
+    return time.monotonic() - asked <= settings.COMMAND_LEASE_S
 
 
 def _executor_for(effect: Effect, claimed: Claimed) -> Executor:

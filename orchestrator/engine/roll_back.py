@@ -24,7 +24,10 @@ TRIES_MAX = 5
 RECEIPT_BYTES_MAX = 50_000
 
 
-def roll_back(claimed: Claimed, effect: Effect) -> Ending:
+def roll_back(claimed: Claimed, effect: Effect, record: perform.Record) -> Ending | None:
+    """Whoever was frozen since the claim undoes nothing that people have settled meanwhile."""
+    if not perform.may_begin(claimed, record):
+        return None
     try:
         receipt = _call(effect)
     except EffectError as error:

@@ -11,10 +11,10 @@ from orchestrator.core.errors import BadInput, EffectRefused, IllegalTransition,
 from orchestrator.effects import registry
 from orchestrator.effects.base import EffectCall
 from orchestrator.effects.ledger import Ledger
-from orchestrator.models import AuditEntry, Effect, LedgerEntry, Proposal, ReviewItem
+from orchestrator.models import AuditEntry, Command, Effect, LedgerEntry, Proposal, ReviewItem
 from tests.conftest import Cast
 from tests.deciding import decide
-from tests.work import work_all
+from tests.work import claim_one, run, work_all
 
 Propose = Callable[..., Proposal]
 
@@ -81,6 +81,22 @@ def test_a_failure_comes_before_people(cast: Cast, stubborn: Stubborn, done: Pro
     assert (item.kind, item.status) == ("failed_compensation", "waiting")
     assert "the money is gone" in item.opened_because[0]
     assert item.priority > 0
+
+
+def test_a_worker_that_wakes_after_its_lease_undoes_nothing(
+    cast: Cast, stubborn: Stubborn, done: Proposal
+) -> None:
+    """It slept after the claim; meanwhile undoing failed elsewhere, and a person let it stand."""
+    ask(cast, done)
+    frozen = claim_one()
+    assert frozen is not None
+    Command.objects.filter(pk=frozen.id).update(status="pending", lease_until=None)
+    work_all()
+    decide(cast.rita, ReviewItem.objects.get(), "give_up", note="It stands.")
+    stubborn.refuses = False
+    run(frozen)
+    assert Effect.objects.get().status == "done"
+    assert LedgerEntry.objects.count() == 1
 
 
 @pytest.mark.parametrize(
