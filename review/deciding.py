@@ -89,14 +89,14 @@ def decision_facts(
         "queue": queue_of(request),
         "may_see_runs": may(request.user, "runs.view"),
         "waiting": once(queue_reads.side_list, person) if may_see_queue else [],
-        "has_next": once(queue_reads.has_other, item, person) if may_see_queue else False,
+        "has_next": once(queue_reads.has_other, item) if may_see_queue else False,
         "refusal": reason,
         "why_not": _sentence(reason, item) if item else "",
         "hold": hold,
         "held_text": f"Held by {item.holder}" if item is not None and hold == "other" else "",
         "claim_minutes": settings.CLAIM_MINUTES,
         "comment_length_max": settings.COMMENT_LENGTH_MAX,
-        "undo": undo_of(request, item.pk if item else None),
+        "undo": undo_of(request, item.pk if item else None, case.decisions),
         "target": target,
     }
     if item is not None:

@@ -1,11 +1,9 @@
 """What the review screen asks about items beside the case itself: small questions, each by its key."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Now
 from django.shortcuts import get_object_or_404
 
 from orchestrator.actions.handling import MENTION
@@ -39,12 +37,6 @@ def with_reasons(decisions: QuerySet[Decision]) -> QuerySet[Decision]:
     label = Reason.objects.filter(pk=OuterRef("reason")).values("label")
     found = decisions.select_related("reviewer")
     return found.annotate(reason_label=Subquery(label)).order_by("pk")
-
-
-def undoable(pk: str, reader: Any) -> Decision | None:
-    """One's own, while there is time left to take it back."""
-    mine = Decision.objects.filter(pk=pk, reviewer=reader, undone_at=None, undo_until__gt=Now())
-    return mine.first()
 
 
 def certificate_of(decisions: Sequence[Decision]) -> Certificate | None:

@@ -1,12 +1,15 @@
 """A database of our own on a given server, so that nobody's data is touched."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
+
+DROP_TRIES = 60
 
 
 @contextmanager
@@ -21,7 +24,20 @@ def own_database(url: str, owner_url: str, purpose: str) -> Iterator[dict[str, s
                 "DATABASE_OWNER_URL": _renamed(owner_url, name),
             }
         finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            _drop(server, name)
+
+
+def _drop(server: psycopg.Connection, name: str) -> None:
+    """What the server itself does there, such as cleaning up after a million rows, ends by itself."""
+    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    for _ in range(DROP_TRIES - 1):
+        try:
+            server.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            time.sleep(1)
+        else:
+            return
+    server.execute(statement)
 
 
 def _renamed(url: str, database: str) -> str:

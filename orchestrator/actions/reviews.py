@@ -404,15 +404,21 @@ def check_person(actor: Actor, item: ReviewItem, verdict: str) -> None:
 
 def _settle(item: ReviewItem, decision: Decision) -> bool:
     """Whether the matter is closed by it."""
-    approved = decision.verdict == Decision.Verdict.APPROVE
-    given = item.decisions.filter(verdict=Decision.Verdict.APPROVE, undone_at=None).count()
-    is_settled = not approved or given >= item.approvals_needed
+    is_settled = decision.verdict != Decision.Verdict.APPROVE or _is_enough(item)
     if is_settled:
         close(item, refusals.PAST[decision.verdict])
     else:
         let_go(item)
-    _SETTLERS[item.kind](item, decision, given)
+    _SETTLERS[item.kind](item, decision, is_settled)
     return is_settled
+
+
+def _is_enough(item: ReviewItem) -> bool:
+    """Of approvals; that of a moment ago is one of them."""
+    if item.approvals_needed == 1:
+        return True
+    given = item.decisions.filter(verdict=Decision.Verdict.APPROVE, undone_at=None)
+    return given.count() >= item.approvals_needed
 
 
 def close(item: ReviewItem, because: str) -> None:
@@ -435,12 +441,12 @@ def let_go(item: ReviewItem) -> None:
     )
 
 
-def _settle_proposal(item: ReviewItem, decision: Decision, given: int) -> None:
+def _settle_proposal(item: ReviewItem, decision: Decision, is_settled: bool) -> None:
     if decision.verdict == Decision.Verdict.REJECT:
         _move(item, _rejected(item, decision))
     elif decision.verdict == Decision.Verdict.RESPOND:
         _send_back(item, decision)
-    elif given < item.approvals_needed:
+    elif not is_settled:
         _move(item, _approval_given(item, decision))
     else:
         _move(item, _approved(item, decision))
@@ -462,7 +468,7 @@ def _send_back(item: ReviewItem, decision: Decision) -> None:
     )
 
 
-def _settle_approval(item: ReviewItem, decision: Decision, given: int) -> None:
+def _settle_approval(item: ReviewItem, decision: Decision, is_settled: bool) -> None:
     _move(
         item,
         ev.PersonAnswered(
@@ -483,7 +489,7 @@ _SETTLED: dict[str, type[ev.EffectSettled | ev.RollbackSettled]] = {
 }
 
 
-def _settle_effect(item: ReviewItem, decision: Decision, given: int) -> None:
+def _settle_effect(item: ReviewItem, decision: Decision, is_settled: bool) -> None:
     """What became of it, or of undoing it."""
     proposal = _proposal(item)
     _move(
@@ -500,13 +506,13 @@ def _settle_effect(item: ReviewItem, decision: Decision, given: int) -> None:
     )
 
 
-def _settle_command(item: ReviewItem, decision: Decision, given: int) -> None:
+def _settle_command(item: ReviewItem, decision: Decision, is_settled: bool) -> None:
     if item.command is not None:
         again, by = decision.verdict == "retry", decision.reviewer.get_username()
         quarantine.release(item.command, again=again, by=by, note=decision.note)
 
 
-_SETTLERS: dict[str, Callable[[ReviewItem, Decision, int], None]] = {
+_SETTLERS: dict[str, Callable[[ReviewItem, Decision, bool], None]] = {
     ReviewItem.Kind.GUARDRAIL_FAILURE: _settle_proposal,
     ReviewItem.Kind.ESCALATION: _settle_proposal,
     ReviewItem.Kind.RULE_CHANGE: _settle_proposal,
