@@ -2,44 +2,21 @@
 
 import email
 import socket
-import threading
-from contextlib import suppress
-from dataclasses import dataclass, field
 from email.message import Message
 from email.policy import default
-from typing import Self
+
+from tests.engine.listener import Listener
 
 HELLO, OK, GO_ON, BYE = "220 ready", "250 fine", "354 go on", "221 bye"
 
 
-@dataclass
-class MailServer:
-    # What it says to commands of these names, instead of yes.
-    refusals: dict[str, str] = field(default_factory=dict)
-    letters: list[Message] = field(default_factory=list)
-    recipients: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with suppress(OSError), connection:
-                self._talk(connection)
+class MailServer(Listener):
+    def __init__(self) -> None:
+        super().__init__(serve=self._talk)
+        # What it says to commands of these names, instead of yes.
+        self.refusals: dict[str, str] = {}
+        self.letters: list[Message] = []
+        self.recipients: list[str] = []
 
     def _talk(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
