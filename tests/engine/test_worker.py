@@ -49,7 +49,15 @@ def worker(request: pytest.FixtureRequest, log: Path) -> Iterator[psutil.Process
 
 
 def living(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in process.children() if is_alive(child)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    # Its parent may have collected it since it was listed.
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def gone(processes: list[psutil.Process]) -> bool:
