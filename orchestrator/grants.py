@@ -39,6 +39,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
 UPDATED: dict[str, tuple[str, ...]] = {
     "orchestrator_run": ("updated_at",),
     "orchestrator_decision": ("undone_at",),
+    "orchestrator_evaluationpolicy": ("stage", "activated_at"),
 }
 
 # What belongs to us in our schema. An extension's tables and functions are not ours to give.

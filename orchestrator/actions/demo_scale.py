@@ -27,6 +27,7 @@ from orchestrator.core import events as ev
 from orchestrator.core.codec import canonical
 from orchestrator.core.errors import BadInput
 from orchestrator.core.policy import auditing
+from orchestrator.core.policy.terms import Scope
 from orchestrator.grants import owner_alias
 from orchestrator.models import AuditEntry, Event, WorkflowVersion
 
@@ -139,7 +140,7 @@ def _write(cursor: CursorWrapper, cast: Cast, story: Story, numbers: range) -> I
 
 
 def _values(cast: Cast, story: Story, numbers: range) -> dict[str, Any]:
-    policy = thresholds.policy_in_force()
+    policy = thresholds.policy_for(Scope())
     workflow = WorkflowVersion.objects.get(pk=cast.workflow_version)
     started = ev.RunStarted(
         workflow=WORKFLOW, version=workflow.number, pattern="direct", definition=cast.definition

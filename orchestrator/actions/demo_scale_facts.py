@@ -29,6 +29,7 @@ from orchestrator.actions.demo_scale_rows import SHAPES
 from orchestrator.core.codec import canonical
 from orchestrator.core.policy import priority
 from orchestrator.core.policy.guardrails import check_all
+from orchestrator.core.policy.terms import Scope
 from orchestrator.models import ReviewItem
 
 SPAN = timedelta(days=180)
@@ -307,7 +308,7 @@ def draw(cursor: CursorWrapper, story: Story, numbers: range) -> None:
 
 
 def _values(story: Story, numbers: range) -> dict[str, Any]:
-    bands = thresholds.policy_in_force().bands
+    bands = thresholds.policy_for(Scope()).bands
     return {
         "first": numbers.start,
         "last": numbers.stop - 1,

@@ -1,22 +1,20 @@
 """Proposals: taken in, checked, evaluated and disposed of, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from orchestrator import history_queries
-from orchestrator.actions import contracts, effects, runs, thresholds, workflows
+from orchestrator.actions import contracts, effects, judgements, runs, workflows
 from orchestrator.actions.actor import Actor, audit
+from orchestrator.actions.judgements import Judgement, Replaced
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, canonical, digest, read
-from orchestrator.core.errors import BadInput, RevisionBlocked
-from orchestrator.core.policy import evaluation, guardrails, history, masking
+from orchestrator.core.errors import BadInput
 from orchestrator.core.policy.changes import RESERVED, is_change
 from orchestrator.engine import audits
 from orchestrator.engine.advance import Step, advance, complete
@@ -26,19 +24,11 @@ from orchestrator.failpoints import failpoint
 from orchestrator.models import (
     ContractVersion,
     Disposition,
-    Evaluation,
-    EvaluationPolicy,
     Event,
-    PolicyCheck,
     Proposal,
     ReviewItem,
-    RuleVersion,
     Run,
-    Snapshot,
-    WorkflowVersion,
 )
-
-CHANGE_REASON = "a change of the rules needs another admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,34 +58,6 @@ class Suggestion:
     def evidence(self) -> str:
         tainted: list[Json] = list(self.tainted)
         return canonical({"context": self.context, "tainted": tainted, "trace": self.trace})
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The proposal in whose place a new one stands, and who put it there."""
-
-    proposal: Proposal
-    by: str
-    # A person who wrote the new one. An agent's answer has none.
-    editor: User | None = None
-    # The item that the editor had in front of them.
-    item: str | None = None
-    # People had it already, so it comes back to people whatever its score.
-    asked_by_people: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Judgement:
-    """What rules and bands made of a proposal, with all that it rests on."""
-
-    snapshot: Snapshot
-    checks: Sequence[guardrails.Check]
-    policy: EvaluationPolicy
-    outcome: evaluation.Disposition
-
-    @property
-    def verdict(self) -> str:
-        return self.outcome.verdict
 
 
 def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
@@ -295,8 +257,8 @@ def _take_in(
 ) -> _Judged:
     contract = _contract_of(suggestion)
     proposal = _store(actor, run, suggestion, contract, after)
-    judgement = _judge(proposal, run.workflow_version, after)
-    disposition = _store_judgement(proposal, judgement)
+    judgement = judgements.judge(proposal, run.workflow_version, after)
+    disposition = judgements.store(proposal, judgement)
     item = _open_item(proposal, judgement, after)
     effect = effects.new_effect_id() if judgement.verdict == "accept" else None
     happened = (
@@ -351,168 +313,8 @@ def _store(
     )
 
 
-def _judge(
-    proposal: Proposal, version: WorkflowVersion, after: Replaced | None = None
-) -> _Judgement:
-    """Rules and bands see the inputs and nothing else, so that they can be asked again later.
-
-    What the contract masks is hidden before anything of it is stored; the rules saw the values.
-    """
-    now = timezone.now()
-    inputs: dict[str, Any] = _inputs(proposal, version)
-    asked = _rules_for(proposal, version)
-    past = _past_of(proposal, version, asked, now)
-    inputs["history"] = past.numbers
-    unknown = {rule: past.reason(rule) for rule in past.errors}
-    checks = guardrails.check_all(asked, {**inputs, "now": now}, no_history=unknown)
-    masked = proposal.contract_version.masked if proposal.contract_version else ()
-    text = canonical({**masking.mask(inputs, masked), "now": now.isoformat()})
-    snapshot = Snapshot.objects.create(proposal=proposal, inputs=text, digest=digest(text))
-    policy = thresholds.policy_in_force()
-    # From here on nothing has the values: the reasons of a disposition are those of its checks.
-    checks = masking.mask_checks(checks, inputs, masked)
-    if is_change(proposal.action):
-        outcome = evaluation.Disposition("hold", "escalate", (CHANGE_REASON,), 1)
-    else:
-        outcome = evaluation.dispose(proposal.confidence, policy.bands, checks)
-    if after is not None:
-        outcome = _for_people(outcome, after)
-    return _Judgement(snapshot, checks, policy, outcome)
-
-
-def _for_people(outcome: evaluation.Disposition, after: Replaced) -> evaluation.Disposition:
-    """What people had before comes back to them, whatever its score; an edit is never just let through."""
-    if after.editor is not None and outcome.verdict == "block":
-        raise RevisionBlocked("; ".join(outcome.reasons))
-    if outcome.verdict == "block" or outcome.approvals_needed or not after.asked_by_people:
-        return outcome
-    said = "edited it" if after.editor else "was asked to change it"
-    reasons = (f"{after.by} {said}; no rule holds it any more",)
-    return evaluation.Disposition("hold", outcome.band, reasons, 1)
-
-
-def _rules_for(proposal: Proposal, version: WorkflowVersion) -> list[guardrails.Rule]:
-    """None for a change of Countersign itself: a mistake in a rule must not keep people from mending it."""
-    if is_change(proposal.action):
-        return []
-    rules = [asked.as_rule for asked in RuleVersion.objects.asked().order_by("rule__slug", "pk")]
-    return [
-        rule
-        for rule in rules
-        if rule.applies_to(
-            action=proposal.action,
-            agent=proposal.agent,
-            workflow=version.workflow.slug,
-            tier=_tier_of(proposal),
-        )
-    ]
-
-
-def _past_of(
-    proposal: Proposal,
-    version: WorkflowVersion,
-    rules: Sequence[guardrails.Rule],
-    now: datetime,
-) -> history.Past:
-    """What the rules declare to count. Others that count the same wait, so that no two slip under one limit.
-
-    Shadows count first and by themselves: nobody waits for them, and one that takes too long costs
-    no rule in force its answer.
-    """
-    ask = history.Ask(
-        id=proposal.pk,
-        at=now,
-        agent=proposal.agent,
-        action=proposal.action,
-        target=proposal.target,
-        workflow=version.workflow.slug,
-        args=proposal.args,
-        live=True,
-    )
-    asking = [rule for rule in rules if rule.history]
-    watched = _windows_of(rule for rule in asking if not rule.enforced)
-    past = history.Past()
-    if watched:
-        past = history_queries.values_for([ask], watched)[proposal.pk]
-    enforced = _windows_of(rule for rule in asking if rule.enforced)
-    if enforced:
-        history_queries.lock_windows([ask], enforced)
-        past = past.with_more(history_queries.values_for([ask], enforced)[proposal.pk])
-    return past
-
-
-def _windows_of(rules: Iterable[guardrails.Rule]) -> dict[str, history.Windows]:
-    return {rule.past: history.read_windows(rule.history) for rule in rules}
-
-
-def _tier_of(proposal: Proposal) -> str:
-    version = proposal.contract_version
-    return str(version.tier if version else ContractVersion.Tier.NORMAL.value)
-
-
-def _inputs(proposal: Proposal, version: WorkflowVersion) -> dict[str, Json]:
-    tainted: list[Json] = list(proposal.tainted)
-    return {
-        "proposal": {
-            "action": proposal.action,
-            "target": proposal.target,
-            "args": proposal.args,
-            "confidence": proposal.confidence,
-            "rationale": proposal.rationale,
-            "tainted": tainted,
-            "tier": _tier_of(proposal),
-        },
-        "agent": {
-            "name": proposal.agent,
-            "version": proposal.agent_version,
-            "model": proposal.model,
-        },
-        "run": {"id": proposal.run_id, "workflow": version.workflow.slug},
-        "context": proposal.context,
-        "history": {},
-    }
-
-
-def _store_judgement(proposal: Proposal, judgement: _Judgement) -> Disposition:
-    snapshot = judgement.snapshot
-    PolicyCheck.objects.bulk_create(
-        PolicyCheck(
-            proposal=proposal,
-            rule_version_id=check.version_id,
-            snapshot=snapshot,
-            effect=check.effect,
-            enforced=check.enforced,
-            result=check.result,
-            reason=check.reason,
-            explain=list(check.explain),
-        )
-        for check in judgement.checks
-    )
-    Evaluation.objects.create(
-        proposal=proposal,
-        snapshot=snapshot,
-        evaluator=Evaluation.Evaluator.CONFIDENCE,
-        version=proposal.agent_version,
-        score=proposal.confidence,
-        raw=proposal.confidence,
-    )
-    proposal.disposition = judgement.verdict
-    if judgement.verdict == "revise":
-        proposal.due_at = timezone.now() + timedelta(hours=settings.REVISION_DUE_HOURS)
-    proposal.save(update_fields=["disposition", "due_at"])
-    return Disposition.objects.create(
-        proposal=proposal,
-        snapshot=snapshot,
-        policy=judgement.policy,
-        verdict=judgement.verdict,
-        band=judgement.outcome.band,
-        score=proposal.confidence,
-        reasons=list(judgement.outcome.reasons),
-    )
-
-
 def _open_item(
-    proposal: Proposal, judgement: _Judgement, after: Replaced | None
+    proposal: Proposal, judgement: Judgement, after: Replaced | None
 ) -> ReviewItem | None:
     outcome = judgement.outcome
     if not outcome.approvals_needed:
@@ -560,12 +362,12 @@ def _received(proposal: Proposal, place: _Place) -> ev.Event:
 
 
 def _disposed(
-    proposal: Proposal, judgement: _Judgement, item: ReviewItem | None, effect: str | None
+    proposal: Proposal, judgement: Judgement, item: ReviewItem | None, effect: str | None
 ) -> ev.Event:
     return ev.ProposalDisposed(
         proposal=proposal.pk,
         disposition=judgement.verdict,
-        score=proposal.confidence,
+        score=judgement.scored.score,
         policy_version=judgement.policy.number,
         rules=tuple(
             {"rule": check.rule, "version": check.number, "result": check.result}

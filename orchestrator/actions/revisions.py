@@ -14,7 +14,8 @@ from orchestrator import queue_queries
 from orchestrator.actions import claims, proposals, reviews
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
-from orchestrator.actions.proposals import Replaced, Suggestion
+from orchestrator.actions.judgements import Replaced
+from orchestrator.actions.proposals import Suggestion
 from orchestrator.actions.refusals import PAST
 from orchestrator.core.codec import Json, canonical
 from orchestrator.core.errors import BadInput, NotFound, NotWaitingForRevision

@@ -1,21 +1,30 @@
-"""The versioned bands that turn a score into accept, revise or escalate."""
+"""The versioned terms that turn a score into accept, revise or escalate."""
 
 from django.conf import settings
+from django.db.models.functions import Now
 
+from orchestrator.core.policy.terms import Scope, most_specific
 from orchestrator.models import EvaluationPolicy
 
+FIRST = 1
 
-def policy_in_force() -> EvaluationPolicy:
-    """The newest version; an instance that has none yet gets version 1 from the settings."""
-    newest = EvaluationPolicy.objects.order_by("-number").first()
-    if newest is not None:
-        return newest
+
+def policy_for(proposal: Scope) -> EvaluationPolicy:
+    """The most specific one in force."""
+    held = [(policy.scope, policy) for policy in EvaluationPolicy.objects.active()]
+    return most_specific(held, proposal) or first_policy()
+
+
+def first_policy() -> EvaluationPolicy:
+    """What is in force for everything until somebody decides otherwise: version 1, from the settings."""
     first, _ = EvaluationPolicy.objects.get_or_create(
-        number=1,
+        number=FIRST,
         defaults={
+            "stage": EvaluationPolicy.Stage.ACTIVE,
             "accept_above": settings.ACCEPT_ABOVE,
             "escalate_at_or_below": settings.ESCALATE_AT_OR_BELOW,
             "note": "from the settings ACCEPT_ABOVE and ESCALATE_AT_OR_BELOW",
+            "activated_at": Now(),
         },
     )
     return first

@@ -14,10 +14,10 @@ from orchestrator.models.notices import (
     NoticeKind,
     WebhookEndpoint,
 )
+from orchestrator.models.policies import EvaluationPolicy
 from orchestrator.models.proposals import (
     Disposition,
     Evaluation,
-    EvaluationPolicy,
     PolicyCheck,
     Proposal,
     Snapshot,

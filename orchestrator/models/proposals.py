@@ -4,9 +4,9 @@ from django.conf import settings
 from django.db import models
 
 from orchestrator.core.codec import read
-from orchestrator.core.policy import evaluation
 from orchestrator.models.contracts import ContractVersion
 from orchestrator.models.ids import IdField
+from orchestrator.models.policies import EvaluationPolicy
 from orchestrator.models.rules import RuleVersion
 from orchestrator.models.runs import Run
 from orchestrator.models.tokens import ApiToken
@@ -168,35 +168,6 @@ class PolicyCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_version} {self.result}"
-
-
-class EvaluationPolicy(models.Model):
-    """One immutable version of the bands. The newest version of a scope is in force."""
-
-    number = models.PositiveIntegerField(unique=True)
-    accept_above = models.FloatField()
-    escalate_at_or_below = models.FloatField()
-    note = models.TextField(default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="evaluation_policy_bands_ordered",
-                condition=models.Q(
-                    escalate_at_or_below__gte=0,
-                    escalate_at_or_below__lt=models.F("accept_above"),
-                    accept_above__lte=1,
-                ),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"evaluation policy v{self.number}"
-
-    @property
-    def bands(self) -> evaluation.Bands:
-        return evaluation.Bands(self.accept_above, self.escalate_at_or_below)
 
 
 class Evaluation(models.Model):

@@ -1,7 +1,8 @@
 """From scores and checks to one disposition, with its reasons.
 
 Precedence, published and tested: an error holds; block beats hold beats two_person beats the band;
-flag only records. A score that is missing or is not a finite number escalates.
+flag only records. A score that is missing or is not a finite number escalates, and so does one that is
+in doubt.
 """
 
 import math
@@ -41,9 +42,14 @@ class Disposition:
     approvals_needed: int
 
 
-def dispose(score: Any, bands: Bands, checks: Sequence[Check]) -> Disposition:
-    """The one place where a machine's yes or no is made."""
-    band = bands.of(score)
+def dispose(
+    score: Any, bands: Bands, checks: Sequence[Check], doubts: Sequence[str] = ()
+) -> Disposition:
+    """The one place where a machine's yes or no is made.
+
+    `doubts` say why no score can be trusted just now, be it ever so high: a person decides.
+    """
+    band = "escalate" if doubts else bands.of(score)
     enforced = [check for check in checks if check.enforced and check.result != "pass"]
     errors = [check for check in enforced if check.result == "error"]
     failed = {
@@ -58,7 +64,8 @@ def dispose(score: Any, bands: Bands, checks: Sequence[Check]) -> Disposition:
         two = any(check.effect in {"two_person", "block"} for check in holding)
         return Disposition("hold", band, _reasons(holding), 2 if two else 1)
     needed = 1 if band == "escalate" else 0
-    return Disposition(band, band, (_band_reason(score, band, bands),), needed)
+    reasons = tuple(doubts) or (_band_reason(score, band, bands),)
+    return Disposition(band, band, reasons, needed)
 
 
 def _reasons(checks: Sequence[Check]) -> tuple[str, ...]:

@@ -1,0 +1,78 @@
+"""How much a proposal is to be trusted, said by everybody who is asked; what is held against the bands.
+
+Each of them is kept with its version and with what it said, and the lowest counts. Whoever could not
+answer is a doubt, and a doubt is never overruled by a good score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.codec import Json, canonical, digest
+from orchestrator.core.policy.guardrails import Check
+from orchestrator.core.policy.terms import Terms
+from orchestrator.models import Evaluation, Proposal, Snapshot
+
+Evaluator = Evaluation.Evaluator
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one evaluator says. `counts` is false of one that is only kept."""
+
+    evaluator: str
+    version: str
+    score: float | None
+    raw: Json
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is held against the bands, and what it was made of."""
+
+    score: float | None
+    opinions: Sequence[Opinion]
+    # Why no score is to be trusted, in sentences: nothing is accepted without a person.
+    doubts: Sequence[str] = ()
+
+
+def score(proposal: Proposal, terms: Terms, checks: Sequence[Check]) -> Scored:
+    opinions = [_stated(proposal), _checked(checks)]
+    counting = [one.score for one in opinions if one.counts]
+    known = [one for one in counting if one is not None]
+    lowest = min(known) if len(known) == len(counting) else None
+    return Scored(lowest, opinions)
+
+
+def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
+    Evaluation.objects.bulk_create(
+        Evaluation(
+            proposal=proposal,
+            snapshot=snapshot,
+            evaluator=one.evaluator,
+            version=one.version,
+            score=one.score,
+            raw=one.raw,
+        )
+        for one in scored.opinions
+    )
+
+
+def _stated(proposal: Proposal) -> Opinion:
+    return Opinion(
+        Evaluator.CONFIDENCE, proposal.agent_version, proposal.confidence, proposal.confidence
+    )
+
+
+def _checked(checks: Sequence[Check]) -> Opinion:
+    """The part of the rules in force that it passes. They hold by themselves, so it is only kept."""
+    asked = [check for check in checks if check.enforced]
+    passed = sum(check.result == "pass" for check in asked)
+    versions: list[Json] = [f"{check.rule} v{check.number}" for check in asked]
+    return Opinion(
+        Evaluator.CHECK,
+        version=digest(canonical(versions)),
+        score=passed / len(asked) if asked else None,
+        raw={"asked": len(asked), "passed": passed},
+        counts=False,
+    )
