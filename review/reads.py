@@ -248,3 +248,9 @@ def recent_verbs() -> list[str]:
 
 def usernames() -> list[str]:
     return list(User.objects.order_by("username").values_list("username", flat=True)[:200])
+
+
+def people() -> list[tuple[str, str]]:
+    """Everybody with a role, to choose from: those who left have decided something, too."""
+    found = User.objects.filter(groups__isnull=False).distinct().order_by("username")
+    return [(str(pk), username) for pk, username in found.values_list("pk", "username")[:200]]

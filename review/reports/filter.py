@@ -1,7 +1,7 @@
 """Which part of the past a report is about: what its address says, as far as it makes sense."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -56,6 +56,9 @@ class Asked:
     def before(self) -> Scope | None:
         return self.scope.before if self.compares else None
 
+    def of_reviewer(self, pk: int) -> "Asked":
+        return replace(self, scope=replace(self.scope, reviewer=pk))
+
 
 class ReportFilter(forms.Form):
     """Each field that makes no sense is said so, and the rest counts all the same."""
@@ -81,6 +84,7 @@ class ReportFilter(forms.Form):
         """`choices` are the values of what this report can be narrowed by, each with its words."""
         super().__init__(_completed(data))
         self.today = today
+        self.words = {FIELDS[name]: dict(values) for name, values in choices.items()}
         if not has_value:
             del self.fields["measure"]
         for name, field in FIELDS.items():
@@ -107,6 +111,10 @@ class ReportFilter(forms.Form):
     def dimensions(self) -> list[forms.BoundField]:
         return [self[field] for field in FIELDS.values() if field in self.fields]
 
+    def words_of(self, field: forms.BoundField) -> str:
+        """What was chosen, as the form says it."""
+        return self.words[field.name].get(str(field.value()), "")
+
     @property
     def is_narrowed(self) -> bool:
         return any(field.value() for field in self.dimensions)
@@ -126,9 +134,7 @@ class ReportFilter(forms.Form):
         if "reviewer" in narrowed:
             narrowed["reviewer"] = int(narrowed["reviewer"])
         return Asked(
-            scope=Scope(
-                since=period.first, until=period.last + timedelta(days=1), **narrowed
-            ),
+            scope=Scope(since=period.first, until=period.last + timedelta(days=1), **narrowed),
             period=period,
             compares=bool(known.get("compare")),
             in_value=known.get("measure") == VALUE,

@@ -1,5 +1,6 @@
 """From a number to the list of exactly what was counted."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
@@ -8,7 +9,13 @@ from django.urls import reverse
 from orchestrator.report_queries.scope import Scope
 
 
-def proposals(scope: Scope, first: date | None = None, last: date | None = None, **more: str) -> str:
+def proposals(
+    scope: Scope,
+    more: Mapping[str, str] | None = None,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+) -> str:
     """The proposals of a scope, or of some of its days, narrowed by more."""
     parts = {
         "since": max(first or scope.since, scope.since),
@@ -20,8 +27,10 @@ def proposals(scope: Scope, first: date | None = None, last: date | None = None,
         "tier": scope.tier,
         "rule": scope.rule,
         "workflow": scope.workflow,
-    } | more
-    return f"{reverse('proposals')}?{urlencode({name: text for name, text in parts.items() if text})}"
+    } | dict(more or {})
+    return (
+        f"{reverse('proposals')}?{urlencode({name: text for name, text in parts.items() if text})}"
+    )
 
 
 def rule(slug: str, number: int) -> str:

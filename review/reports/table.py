@@ -110,9 +110,7 @@ def rate(of: Rate, url: str = "") -> Cell:
         return Cell(
             f"{of.k:,} of {of.n:,}" if of.n else "–", (of.k, of.n, "", "", ""), url if of.n else ""
         )
-    return Cell(
-        percent(of.share or 0.0), raw, url, f"{sub}, {percent(low)} to {percent(high)}"
-    )
+    return Cell(percent(of.share or 0.0), raw, url, f"{sub}, {percent(low)} to {percent(high)}")
 
 
 def drawn(whisker: Whisker) -> Cell:

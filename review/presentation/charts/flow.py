@@ -36,9 +36,7 @@ class Column:
     segments: tuple[Segment, ...]
 
 
-def flow(
-    columns: Sequence[tuple[str, Sequence[Step]]], say: Say = compact
-) -> tuple[Column, ...]:
+def flow(columns: Sequence[tuple[str, Sequence[Step]]], say: Say = compact) -> tuple[Column, ...]:
     """The first step of a column lies at the bottom; what is none is named and not drawn."""
     everything = sum(step.count for step in columns[0][1]) if columns else 0
     return tuple(_column(heading, steps, everything, say) for heading, steps in columns)

@@ -60,9 +60,7 @@ def rate_chart(
         bands=tuple(_band(run, axis, count) for run in runs),
         dots=tuple(Dot(x, y) for run in runs for x, y in _shares(run, axis, count)),
         before=tuple(
-            paths.line(_shares(run, axis, count))
-            for run in paths.unbroken(earlier)
-            if len(run) > 1
+            paths.line(_shares(run, axis, count)) for run in paths.unbroken(earlier) if len(run) > 1
         ),
         marks=tuple(
             Mark(number, middle(slot, count)) for number, slot in enumerate(marked, start=1)
@@ -96,6 +94,4 @@ def _title(what: str, slots: Sequence[tuple[str, Rate]]) -> str:
     if not shown:
         return f"{what}: too few in each of {len(slots)} to say a share"
     (first, start), (last, end) = shown[0], shown[-1]
-    return (
-        f"{what}: {percent(start.share or 0.0)} from {first}, {percent(end.share or 0.0)} from {last}"
-    )
+    return f"{what}: {percent(start.share or 0.0)} from {first}, {percent(end.share or 0.0)} from {last}"

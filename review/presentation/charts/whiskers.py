@@ -72,9 +72,7 @@ def _of_difference(one: tuple[float, Bounds] | None, axis: Axis, more_is: str) -
         return Whisker("too few to compare")
     value, (low, high) = one
     title = f"{points(value)} points, between {points(low)} and {points(high)}"
-    return Whisker(
-        title, axis.at(value), axis.at(low), axis.at(high), _tone(low, high, more_is)
-    )
+    return Whisker(title, axis.at(value), axis.at(low), axis.at(high), _tone(low, high, more_is))
 
 
 def _tone(low: float, high: float, more_is: str) -> str:

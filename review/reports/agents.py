@@ -1,0 +1,173 @@
+"""Agents by version: how often they are right, what their scores mean, what they cost."""
+
+from collections.abc import Sequence
+
+from orchestrator.core.statistics.calibration import Reliability
+from orchestrator.report_queries import agents as read
+from orchestrator.report_queries.agents import Agents, AgentVersion, Calibration, Cost
+from review.presentation.charts.reliability import reliability_chart
+from review.presentation.charts.scale import percent, points
+from review.presentation.charts.whiskers import difference_whiskers, rate_whiskers
+from review.presentation.money import cost as money_of
+from review.reports import links, table
+from review.reports.filter import Asked
+from review.reports.measure import measure_of
+from review.reports.report import Report
+from review.reports.table import Cell, Column, Table
+
+
+def agents_report(asked: Asked) -> Report:
+    now = read.agents(asked.scope)
+    scores = read.calibration(asked.scope)
+    currencies = {code for one in now.versions for code in one.amounts}
+    tables = (_versions_table(now), _bins_table(scores.reliability), _cost_table(now.versions))
+    return Report(
+        facts={
+            "versions": tables[0],
+            "has_more": now.has_more,
+            "scores": scores,
+            "is_one_version": _is_one(now, scores),
+            "reliability": reliability_chart(scores.reliability),
+            "bins": tables[1],
+            "costs": tables[2],
+            "has_costs": any(one.cost for one in now.versions),
+        },
+        tables=tables,
+        measure=measure_of(asked, currencies),
+        ignored=now.ignored,
+        is_empty=not now.versions,
+    )
+
+
+def _is_one(now: Agents, scores: Calibration) -> bool:
+    return len(now.versions) == 1
+
+
+# How often they are right -----------------------------------------------------------------------
+
+
+def _versions_table(now: Agents) -> Table:
+    rates = [one.outcomes.acceptance for one in now.versions]
+    whiskers = rate_whiskers(rates)
+    differences = difference_whiskers(
+        [
+            (one.difference.share, one.difference.bounds)
+            if one.difference and one.difference.share is not None and rate.shows_share
+            else None
+            for one, rate in zip(now.versions, rates, strict=True)
+        ],
+        more_is="ok",
+    )
+    lines = zip(now.versions, whiskers.rows, differences.rows, strict=True)
+    return Table(
+        "versions",
+        "Accepted without an edit, by agent version",
+        (
+            table.text_column("Agent", "agent"),
+            table.text_column("Version", "version"),
+            table.number_column("Proposals", "proposals"),
+            Column("Drawn on one axis", axis=whiskers.axis),
+            table.rate_column("Accepted without an edit", "accepted"),
+            Column("Difference, drawn", axis=differences.axis, line=differences.line),
+            Column(
+                "Against the version before",
+                ("compared_with", "difference", "difference_low", "difference_high"),
+                is_number=True,
+            ),
+        ),
+        [
+            (
+                table.said(one.agent, sub=", ".join(one.models)),
+                table.said(
+                    one.agent_version, sub=f"since {one.first_seen:%-d %b %Y}", missing="not said"
+                ),
+                table.count(one.proposed.proposals, _proposals_of(one, now)),
+                table.drawn(whisker),
+                table.rate(one.outcomes.acceptance),
+                table.drawn(drawn),
+                _difference(one),
+            )
+            for one, whisker, drawn in lines
+        ],
+    )
+
+
+def _proposals_of(one: AgentVersion, now: Agents) -> str:
+    """Whoever says no version cannot be asked for by it."""
+    if not one.agent_version:
+        return ""
+    return links.proposals(now.scope, {"agent": one.agent, "version": one.agent_version})
+
+
+def _difference(one: AgentVersion) -> Cell:
+    found = one.difference
+    if found is None:
+        return Cell("the first here", ("", "", "", ""))
+    if found.share is None or not one.outcomes.acceptance.shows_share:
+        return Cell("too few to compare", (found.to, "", "", ""))
+    low, high = found.bounds
+    raw = (found.to, round(found.share, 6), round(low, 6), round(high, 6))
+    return Cell(f"{points(found.share)} points", raw, sub=f"{points(low)} to {points(high)}")
+
+
+# What their scores mean -------------------------------------------------------------------------
+
+
+def _bins_table(of: Reliability) -> Table:
+    return Table(
+        "scores",
+        "Stated confidence, and how often it was right",
+        (
+            Column("Stated", ("above", "up_to")),
+            table.number_column("Mean score", "mean_score"),
+            table.rate_column("Right", "right"),
+        ),
+        [
+            (
+                table.plain(
+                    f"{percent(one.above)} to {percent(one.up_to)}", raw=(one.above, one.up_to)
+                ),
+                Cell("–", ("",))
+                if one.mean_score is None
+                else Cell(percent(one.mean_score), (round(one.mean_score, 6),)),
+                table.rate(one.right),
+            )
+            for one in of.bins
+            if one.right.n
+        ],
+    )
+
+
+# What they cost ---------------------------------------------------------------------------------
+
+
+def _cost_table(versions: Sequence[AgentVersion]) -> Table:
+    return Table(
+        "costs",
+        "What the calls of agents inside runs cost",
+        (
+            table.text_column("Agent", "agent"),
+            table.text_column("Version", "version"),
+            table.number_column("Calls", "calls"),
+            table.number_column("Failed", "failed"),
+            table.number_column("Without a word of their cost", "unknown"),
+            table.number_column("Tokens in", "tokens_in"),
+            table.number_column("Tokens out", "tokens_out"),
+            table.number_column("Cost", "cost_micros"),
+        ),
+        [_cost_row(one, one.cost) for one in versions if one.cost],
+    )
+
+
+def _cost_row(one: AgentVersion, cost: Cost) -> tuple[Cell, ...]:
+    is_known = cost.calls > cost.unknown
+    return (
+        table.said(one.agent),
+        table.said(one.agent_version, missing="not said"),
+        table.count(cost.calls),
+        table.count(cost.failed),
+        table.count(cost.unknown),
+        table.count(cost.tokens_in) if is_known else table.NOTHING,
+        table.count(cost.tokens_out) if is_known else table.NOTHING,
+        Cell(money_of(cost.money_micros), (cost.money_micros,)) if is_known else table.NOTHING,
+    )

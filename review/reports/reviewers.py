@@ -1,0 +1,76 @@
+"""Reviewers: how much, how fast, how alike. By name; whoever reviews sees their own line alone."""
+
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from orchestrator.models import Decision
+from orchestrator.report_queries import reviewers as read
+from orchestrator.report_queries.reviewers import ReviewerFigures, Reviewers
+from review.presentation.charts.whiskers import Whisker, rate_whiskers
+from review.reports import table
+from review.reports.filter import Asked
+from review.reports.report import Report
+from review.reports.table import Cell, Column, Table
+
+_Verdict = Decision.Verdict
+SHOWN = {
+    _Verdict.APPROVE: "Approved",
+    _Verdict.EDIT: "Edited",
+    _Verdict.RESPOND: "Sent back",
+    _Verdict.REJECT: "Rejected",
+}
+
+
+def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
+    now = read.reviewers(asked.scope)
+    people = _table(now, sees_all=sees_all)
+    return Report(
+        facts={"people": people, "sees_all": sees_all},
+        tables=(people,),
+        ignored=now.ignored,
+        is_empty=not any(one.decisions for one in now.people),
+    )
+
+
+def _table(now: Reviewers, *, sees_all: bool) -> Table:
+    whiskers = rate_whiskers([one.agreement for one in now.people])
+    return Table(
+        "reviewers",
+        "What each person decided",
+        (
+            table.text_column("Person", "person"),
+            table.number_column("Decisions", "decisions"),
+            table.number_column("of those blind", "blind"),
+            *(table.number_column(label, str(verdict)) for verdict, label in SHOWN.items()),
+            table.number_column("Others", "other_verdicts"),
+            table.number_column("Half within", "median_s", "measured"),
+            table.number_column("Nine of ten", "p90_s"),
+            table.number_column("Hours", "minutes"),
+            Column("Drawn on one axis", axis=whiskers.axis),
+            table.rate_column("Agrees with a second, blind judgement", "agreement"),
+        ),
+        [
+            _row(one, whisker, sees_all=sees_all)
+            for one, whisker in zip(now.people, whiskers.rows, strict=True)
+        ],
+    )
+
+
+def _row(one: ReviewerFigures, whisker: Whisker, *, sees_all: bool) -> tuple[Cell, ...]:
+    shown = sum(one.verdicts.get(verdict, 0) for verdict in SHOWN)
+    # What people did is listed where everything is that people did; reviewers may not look there.
+    listed = f"{reverse('audit_log')}?{urlencode({'who': one.username})}" if sees_all else ""
+    median, p90 = table.lasting(one.handling.median_s), table.lasting(one.handling.p90_s)
+    return (
+        table.said(one.username, url=listed),
+        table.count(one.decisions),
+        table.count(one.blind),
+        *(table.count(one.verdicts.get(verdict, 0)) for verdict in SHOWN),
+        table.count(sum(one.verdicts.values()) - shown),
+        Cell(median.text, (*median.raw, one.handling.n), sub=f"of {one.handling.n:,} measured"),
+        p90,
+        Cell(f"{one.minutes / 60:,.1f}", (round(one.minutes, 1),)),
+        table.drawn(whisker),
+        table.rate(one.agreement),
+    )
