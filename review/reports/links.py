@@ -27,6 +27,7 @@ def proposals(
         "tier": scope.tier,
         "rule": scope.rule,
         "workflow": scope.workflow,
+        "counted": "1",
     } | dict(more or {})
     return (
         f"{reverse('proposals')}?{urlencode({name: text for name, text in parts.items() if text})}"
