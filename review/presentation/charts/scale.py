@@ -10,6 +10,8 @@ TICKS = 4
 _STEPS = (1, 2, 2.5, 5, 10)
 # A share is drawn from 0 to 100 % unless all of it fits into less than this.
 CUT_BELOW = 0.5
+# Shares that are all alike still get an axis.
+SPAN_MIN = 0.02
 
 type Say = Callable[[float], str]
 
@@ -62,7 +64,8 @@ def share_axis(values: Iterable[float]) -> Axis:
     low, high = min(found, default=0.0), max(found, default=1.0)
     if not found or high - low >= CUT_BELOW:
         return _axis(0.0, 1.0, percent)
-    return _axis(max(0.0, low), min(1.0, high), percent)
+    low = max(0.0, min(low, high - SPAN_MIN))
+    return _axis(low, min(1.0, max(high, low + SPAN_MIN)), percent)
 
 
 def difference_axis(values: Iterable[float]) -> Axis:
@@ -79,7 +82,7 @@ def _axis(low: float, high: float, say: Say, *, whole: bool = False) -> Axis:
     step = max(1.0, step) if whole else step
     first, last = math.floor(round(low / step, 6)), math.ceil(round(high / step, 6))
     last = max(last, first + 1)
-    low, high = first * step, last * step
+    low, high = round(first * step, 9), round(last * step, 9)
     count = last - first
     return Axis(
         low,
