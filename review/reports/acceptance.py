@@ -22,7 +22,6 @@ PARTS = {
     "refused": Part("refused", "Refused"),
     "undecided": Part("open", "Still open"),
 }
-SAYS = {"rule": "Rule", "policy": "Thresholds", "agent": "Agent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,21 @@ class Changes:
     number: int
     week: Week
     markers: Sequence[Marker]
+
+    def _of(self, kind: str) -> list[Marker]:
+        return [one for one in self.markers if one.kind == kind]
+
+    @property
+    def rules(self) -> list[Marker]:
+        return self._of("rule")
+
+    @property
+    def agents(self) -> list[Marker]:
+        return self._of("agent")
+
+    @property
+    def policies(self) -> list[Marker]:
+        return self._of("policy")
 
 
 def acceptance_report(asked: Asked) -> Report:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.core.statistics.calibration import Reliability
 from orchestrator.report_queries import agents as read
-from orchestrator.report_queries.agents import Agents, AgentVersion, Calibration, Cost
+from orchestrator.report_queries.agents import Agents, AgentVersion, Cost
 from review.presentation.charts.reliability import reliability_chart
 from review.presentation.charts.scale import percent, points
 from review.presentation.charts.whiskers import difference_whiskers, rate_whiskers
@@ -26,7 +26,7 @@ def agents_report(asked: Asked) -> Report:
             "versions": tables[0],
             "has_more": now.has_more,
             "scores": scores,
-            "is_one_version": _is_one(now, scores),
+            "is_one_version": len(now.versions) == 1,
             "reliability": reliability_chart(scores.reliability),
             "bins": tables[1],
             "costs": tables[2],
@@ -37,10 +37,6 @@ def agents_report(asked: Asked) -> Report:
         ignored=now.ignored,
         is_empty=not now.versions,
     )
-
-
-def _is_one(now: Agents, scores: Calibration) -> bool:
-    return len(now.versions) == 1
 
 
 # How often they are right -----------------------------------------------------------------------
@@ -63,10 +59,9 @@ def _versions_table(now: Agents) -> Table:
         "versions",
         "Accepted without an edit, by agent version",
         (
-            table.text_column("Agent", "agent"),
-            table.text_column("Version", "version"),
+            table.text_column("Agent and version", "agent", "version", "models", "first_seen"),
             table.number_column("Proposals", "proposals"),
-            Column("Drawn on one axis", axis=whiskers.axis),
+            Column("Accepted without an edit, drawn", axis=whiskers.axis),
             table.rate_column("Accepted without an edit", "accepted"),
             Column("Difference, drawn", axis=differences.axis, line=differences.line),
             Column(
@@ -77,10 +72,7 @@ def _versions_table(now: Agents) -> Table:
         ),
         [
             (
-                table.said(one.agent, sub=", ".join(one.models)),
-                table.said(
-                    one.agent_version, sub=f"since {one.first_seen:%-d %b %Y}", missing="not said"
-                ),
+                _name(one),
                 table.count(one.proposed.proposals, _proposals_of(one, now)),
                 table.drawn(whisker),
                 table.rate(one.outcomes.acceptance),
@@ -89,6 +81,18 @@ def _versions_table(now: Agents) -> Table:
             )
             for one, whisker, drawn in lines
         ],
+    )
+
+
+def _name(one: AgentVersion) -> Cell:
+    """Which model it was is theirs to say, too."""
+    models = ", ".join(filter(None, one.models))
+    return Cell(
+        f"{one.agent} {one.agent_version}".strip(),
+        (one.agent, one.agent_version, models, one.first_seen),
+        sub=f"since {one.first_seen:%-d %b %Y}",
+        said_sub=models,
+        is_said=True,
     )
 
 

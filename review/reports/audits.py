@@ -9,13 +9,13 @@ from orchestrator.report_queries import audits as read
 from orchestrator.report_queries.audits import Audits, Stratum
 from orchestrator.report_queries.scope import Scope
 from review.presentation.charts.scale import percent
-from review.presentation.charts.whiskers import rate_whiskers
 from review.reports import links, table
 from review.reports.filter import Asked
 from review.reports.report import Report, Tile
-from review.reports.table import Cell, Column, Table
+from review.reports.table import Cell, Table
 
 PER = 1_000
+SHOWN_MAX = 40
 DISPOSITIONS = {
     "revise": "Back to the agent",
     "escalate": "Score too low",
@@ -82,51 +82,44 @@ def _examined_tile(now: Audits) -> Tile:
 
 
 def _table(name: str, caption: str, strata: Sequence[Stratum], scope: Scope) -> Table:
-    rates = [one.error for one in strata]
-    whiskers = rate_whiskers(rates)
+    """What most is known of comes first."""
+    ordered = sorted(strata, key=lambda one: (-one.examined, -one.drawn, -one.total))
     labels = name == "labels"
     return Table(
         name,
         caption,
         (
-            table.text_column("Agent and action", "agent", "version", "action"),
+            table.text_column("Agent, version and action", "agent", "version", "action"),
             *((table.text_column("The policy said", "disposition"),) if labels else ()),
             table.number_column("Proposals", "proposals"),
             table.number_column("Drawn", "drawn", "chance"),
-            Column("Drawn on one axis", axis=whiskers.axis),
             table.rate_column("Wrong of examined", "wrong"),
-            table.number_column("Disputed", "disputed"),
-            table.number_column("Unsettled", "unsettled"),
-            table.number_column("Open", "open"),
-            table.number_column("Expired", "expired"),
+            table.number_column("Open or in dispute", "open", "disputed"),
+            table.number_column("Expired or unsettled", "expired", "unsettled"),
         ),
-        [
-            _row(one, whisker, scope, labels=labels)
-            for one, whisker in zip(strata, whiskers.rows, strict=True)
-        ],
+        [_row(one, scope, labels=labels) for one in ordered],
+        shown_max=SHOWN_MAX,
     )
 
 
-def _row(one: Stratum, whisker: object, scope: Scope, *, labels: bool) -> tuple[Cell, ...]:
-    said = f"{one.agent} {one.agent_version}".strip()
+def _row(one: Stratum, scope: Scope, *, labels: bool) -> tuple[Cell, ...]:
+    name = Cell(
+        f"{one.agent} {one.agent_version}".strip(),
+        (one.agent, one.agent_version, one.action),
+        said_sub=one.action,
+        is_said=True,
+    )
+    said = DISPOSITIONS.get(one.disposition, one.disposition)
+    pending, lost = one.open + one.disputed, one.expired + one.unsettled
     return (
-        Cell(
-            said,
-            (one.agent, one.agent_version, one.action),
-            sub=one.action,
-            is_said=True,
-        ),
-        *((table.plain(DISPOSITIONS.get(one.disposition, one.disposition), raw=(one.disposition,)),)
-          if labels else ()),
+        name,
+        *((table.plain(said, raw=(one.disposition,)),) if labels else ()),
         table.count(one.total, _listed(one, scope)),
         Cell(f"{one.drawn:,}", (one.drawn, one.chance), sub=f"at {percent(one.chance)}"),
-        Cell(whisker=whisker),  # type: ignore[arg-type]
         table.rate(one.error),
-        table.count(one.disputed),
-        table.count(one.unsettled),
-        table.count(one.open),
-        table.count(one.expired),
-    )  # fmt: skip
+        Cell(f"{pending:,}", (one.open, one.disputed)),
+        Cell(f"{lost:,}", (one.expired, one.unsettled)),
+    )
 
 
 def _listed(one: Stratum, scope: Scope) -> str:

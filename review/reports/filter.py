@@ -79,7 +79,13 @@ class ReportFilter(forms.Form):
     currency = forms.CharField(max_length=3, required=False, widget=forms.HiddenInput)
 
     def __init__(
-        self, data: Mapping[str, Any], *, today: date, choices: Choices, has_value: bool
+        self,
+        data: Mapping[str, Any],
+        *,
+        today: date,
+        choices: Choices,
+        has_value: bool = True,
+        compares: bool = True,
     ) -> None:
         """`choices` are the values of what this report can be narrowed by, each with its words."""
         super().__init__(_completed(data))
@@ -87,6 +93,8 @@ class ReportFilter(forms.Form):
         self.words = {FIELDS[name]: dict(values) for name, values in choices.items()}
         if not has_value:
             del self.fields["measure"]
+        if not compares:
+            del self.fields["compare"]
         for name, field in FIELDS.items():
             if name in choices:
                 self.fields[field] = forms.ChoiceField(

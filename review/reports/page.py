@@ -43,6 +43,7 @@ class ReportPage:
             today=self.today,
             choices=fitting(self._choices(), self.kind.known),
             has_value=self.kind.has_value,
+            compares=self.kind.compares,
         )
         self.asked: Asked = self._only_own(self.form.asked)
 

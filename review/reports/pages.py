@@ -40,6 +40,7 @@ class Kind:
     known: frozenset[str]
     build: Callable[[Reading], Report]
     has_value: bool = False
+    compares: bool = True
     # What has to happen before there is anything to see.
     comes_from: str = "Everything that agents propose through the API is counted here, day by day."
 
@@ -64,6 +65,7 @@ KINDS = {
         "Each version against the one before it, and whether its confidence means what it says.",
         agents.KNOWN,
         lambda reading: agents_report(reading.asked),
+        compares=False,
     ),
     "audits": Kind(
         "Audits",
@@ -86,6 +88,7 @@ KINDS = {
         "How much people decided, how long it took them, and how often two of them agree.",
         reviewers.KNOWN,
         lambda reading: reviewers_report(reading.asked, sees_all=reading.sees_all),
+        compares=False,
         comes_from="A line appears with the first decision that a person makes.",
     ),
     "economics": Kind(

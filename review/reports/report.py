@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core.statistics.intervals import Rate, difference
-from review.presentation.charts.scale import percent, points
+from review.presentation.charts.scale import between, percent, points
 from review.reports.measure import Measure
 from review.reports.table import Table
 
@@ -56,8 +56,7 @@ def rate_tile(
     if not of.shows_share or of.share is None:
         note = "too few to say a share"
         return Tile(label, f"{of.k:,} of {of.n:,}", url, note, change)
-    low, high = of.bounds
-    note = f"{of.k:,} of {of.n:,}, {percent(low)} to {percent(high)}"
+    note = f"{of.k:,} of {of.n:,}, {between(of.bounds)}"
     return Tile(label, percent(of.share), url, note, change)
 
 

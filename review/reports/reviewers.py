@@ -40,15 +40,15 @@ def _table(now: Reviewers, *, sees_all: bool) -> Table:
         "What each person decided",
         (
             table.text_column("Person", "person"),
-            table.number_column("Decisions", "decisions"),
+            table.number_column("Decisions", "decisions", "measured"),
             table.number_column("of those blind", "blind"),
             *(table.number_column(label, str(verdict)) for verdict, label in SHOWN.items()),
             table.number_column("Others", "other_verdicts"),
-            table.number_column("Half within", "median_s", "measured"),
+            table.number_column("Half within", "median_s"),
             table.number_column("Nine of ten", "p90_s"),
             table.number_column("Hours", "minutes"),
-            Column("Drawn on one axis", axis=whiskers.axis),
-            table.rate_column("Agrees with a second, blind judgement", "agreement"),
+            Column("Agreement, drawn", axis=whiskers.axis),
+            table.rate_column("Agreement", "agreement"),
         ),
         [
             _row(one, whisker, sees_all=sees_all)
@@ -61,15 +61,18 @@ def _row(one: ReviewerFigures, whisker: Whisker, *, sees_all: bool) -> tuple[Cel
     shown = sum(one.verdicts.get(verdict, 0) for verdict in SHOWN)
     # What people did is listed where everything is that people did; reviewers may not look there.
     listed = f"{reverse('audit_log')}?{urlencode({'who': one.username})}" if sees_all else ""
-    median, p90 = table.lasting(one.handling.median_s), table.lasting(one.handling.p90_s)
     return (
         table.said(one.username, url=listed),
-        table.count(one.decisions),
+        Cell(
+            f"{one.decisions:,}",
+            (one.decisions, one.handling.n),
+            sub=f"{one.handling.n:,} measured",
+        ),
         table.count(one.blind),
         *(table.count(one.verdicts.get(verdict, 0)) for verdict in SHOWN),
         table.count(sum(one.verdicts.values()) - shown),
-        Cell(median.text, (*median.raw, one.handling.n), sub=f"of {one.handling.n:,} measured"),
-        p90,
+        table.lasting(one.handling.median_s),
+        table.lasting(one.handling.p90_s),
         Cell(f"{one.minutes / 60:,.1f}", (round(one.minutes, 1),)),
         table.drawn(whisker),
         table.rate(one.agreement),

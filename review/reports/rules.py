@@ -3,6 +3,7 @@
 from orchestrator.core.statistics.intervals import Rate
 from orchestrator.report_queries import rules as read
 from orchestrator.report_queries.rules import RuleFigures, Rules
+from review.presentation.charts.scale import percent
 from review.presentation.charts.whiskers import Whisker, rate_whiskers
 from review.presentation.chips import EFFECTS, STAGES
 from review.reports import links, table
@@ -76,11 +77,9 @@ def _table(now: Rules, measure: Measure) -> Table:
         "rules",
         "Rules by version",
         (
-            table.text_column("Rule", "rule", "version"),
-            table.text_column("It", "effect", "stage"),
-            table.number_column("Objections", f"objections_{counted}"),
-            table.rate_column("of all proposals", "hit"),
-            Column("Drawn on one axis", axis=whiskers.axis),
+            table.text_column("Rule", "rule", "version", "effect", "stage"),
+            table.number_column("Objections", f"objections_{counted}", "hit_k", "hit_n"),
+            Column("Held, then rejected, drawn", axis=whiskers.axis),
             table.rate_column("Held, then rejected", "precision"),
             table.rate_column("Held needlessly", "needless"),
             table.number_column("Undecided", "undecided"),
@@ -97,28 +96,34 @@ def _table(now: Rules, measure: Measure) -> Table:
 
 def _row(one: RuleFigures, whisker: Whisker, now: Rules, measure: Measure) -> tuple[Cell, ...]:
     version = links.rule(one.slug, one.number)
-    minutes = Cell(
-        f"{one.minutes:,.0f}" if one.decisions else "–",
-        (round(one.minutes, 1), one.decisions, one.measured),
-        sub=f"{one.minutes / one.decisions:.1f} each" if one.decisions else "",
-    )
     return (
-        Cell(one.title, (one.slug, one.number), version, f"{one.slug} v{one.number}", is_said=True),
-        table.plain(
-            EFFECTS[one.effect].label,
-            raw=(one.effect, one.stage),
-            sub=STAGES[one.stage].label.lower(),
+        Cell(
+            one.title,
+            (one.slug, one.number, one.effect, one.stage),
+            version,
+            f"{one.slug} v{one.number}, {EFFECTS[one.effect].label}, {STAGES[one.stage].label.lower()}",
+            is_said=True,
         ),
-        measure.cell(
-            measure.of(one.hits),
-            links.proposals(now.scope, {"rule": one.slug, "rule_version": str(one.number)}),
-        ),
-        table.rate(now.hit_rate(one)),
+        _objections(one, now, measure),
         table.drawn(whisker),
         table.rate(one.held.precision),
         table.rate(one.held.needless),
         table.count(one.held.undecided),
-        minutes,
+        _minutes(one),
         table.count(one.errors),
         table.count(one.shadow_hits, version),
     )
+
+
+def _objections(one: RuleFigures, now: Rules, measure: Measure) -> Cell:
+    hits, part = measure.of(one.hits), now.hit_rate(one)
+    listed = links.proposals(now.scope, {"rule": one.slug, "rule_version": str(one.number)})
+    of_all = f"{percent(part.share)} of all" if part.shows_share and part.share is not None else ""
+    return Cell(measure.say(hits), (hits, part.k, part.n), listed if hits else "", of_all)
+
+
+def _minutes(one: RuleFigures) -> Cell:
+    raw = (round(one.minutes, 1), one.decisions, one.measured)
+    if not one.decisions:
+        return Cell("–", raw)
+    return Cell(f"{one.minutes:,.0f}", raw, sub=f"{one.minutes / one.decisions:.1f} each")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core.statistics.intervals import Rate
-from review.presentation.charts.scale import percent
+from review.presentation.charts.scale import between, percent
 from review.presentation.charts.whiskers import Whisker
 from review.presentation.times import span
 
@@ -31,8 +31,9 @@ class Cell:
     raw: Raw = ()
     url: str = ""
     sub: str = ""
-    # Agents, people and files chose these words.
+    # Agents, people and files chose these words; `said_sub` always.
     is_said: bool = False
+    said_sub: str = ""
     whisker: Whisker | None = None
     kind: str = ""
 
@@ -44,10 +45,16 @@ class Table:
     columns: tuple[Column, ...]
     rows: Sequence[tuple[Cell, ...]]
     total: tuple[Cell, ...] = field(default=())
+    # The page shows no more; the file has all.
+    shown_max: int = 200
 
     @property
     def lines(self) -> list[list[tuple[Column, Cell]]]:
-        return [list(zip(self.columns, row, strict=True)) for row in self.rows]
+        return [list(zip(self.columns, row, strict=True)) for row in self.rows[: self.shown_max]]
+
+    @property
+    def left_out(self) -> int:
+        return max(0, len(self.rows) - self.shown_max)
 
     @property
     def total_line(self) -> list[tuple[Column, Cell]]:
@@ -110,7 +117,7 @@ def rate(of: Rate, url: str = "") -> Cell:
         return Cell(
             f"{of.k:,} of {of.n:,}" if of.n else "–", (of.k, of.n, "", "", ""), url if of.n else ""
         )
-    return Cell(percent(of.share or 0.0), raw, url, f"{sub}, {percent(low)} to {percent(high)}")
+    return Cell(percent(of.share or 0.0), raw, url, f"{sub}, {between(of.bounds)}")
 
 
 def drawn(whisker: Whisker) -> Cell:

@@ -4,7 +4,6 @@ from django.views.decorators.http import require_safe
 
 from review import audit_reads
 from review.access import requires
-from review.htmx import is_partial
 from review.reports.csv_file import csv_response
 from review.reports.page import ReportPage
 from review.reports.pages import KINDS
@@ -20,7 +19,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_safe
 @requires("reports.view")
 def report(request: HttpRequest, name: str) -> HttpResponseBase:
-    """A page, the part of it that the filter changes, or one of its tables as a file."""
+    """A page, or one of its tables as a file."""
     if name not in KINDS:
         raise Http404
     # A report narrow enough would tell an auditor what became of the very proposal they judge.
@@ -29,8 +28,7 @@ def report(request: HttpRequest, name: str) -> HttpResponseBase:
     page = ReportPage(request, name)
     if request.GET.get("format") == "csv":
         return _as_file(page)
-    template = f"review/reports/{name}.html"
-    return render(request, f"{template}#report" if is_partial(request) else template, page.facts)
+    return render(request, f"review/reports/{name}.html", page.facts)
 
 
 def _as_file(page: ReportPage) -> HttpResponseBase:

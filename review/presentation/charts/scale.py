@@ -119,6 +119,12 @@ def percent(share: float) -> str:
     return f"{share * 100:.1f}".removesuffix(".0") + " %"
 
 
+def between(bounds: tuple[float, float]) -> str:
+    """The unit once: 76.7 to 86.8 %."""
+    low, high = bounds
+    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
+
+
 def points(difference: float) -> str:
     """Percentage points, with their sign."""
     text = f"{abs(difference) * 100:.1f}".removesuffix(".0")
