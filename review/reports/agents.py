@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from orchestrator.core.statistics.calibration import Reliability
+from orchestrator.core.statistics.calibration import Bin, Reliability
 from orchestrator.report_queries import agents as read
 from orchestrator.report_queries.agents import Agents, AgentVersion, Cost
 from review.presentation.charts.reliability import reliability_chart
-from review.presentation.charts.scale import percent, points
+from review.presentation.charts.scale import between, percent, points
 from review.presentation.charts.whiskers import difference_whiskers, rate_whiskers
 from review.presentation.money import cost as money_of
 from review.reports import links, table
@@ -128,18 +128,26 @@ def _bins_table(of: Reliability) -> Table:
         ),
         [
             (
-                table.plain(
-                    f"{percent(one.above)} to {percent(one.up_to)}", raw=(one.above, one.up_to)
-                ),
+                table.plain(between((one.above, one.up_to)), raw=(one.above, one.up_to)),
                 Cell("–", ("",))
                 if one.mean_score is None
                 else Cell(percent(one.mean_score), (round(one.mean_score, 6),)),
-                table.rate(one.right),
+                _right(one),
             )
             for one in of.bins
             if one.right.n
         ],
     )
+
+
+def _right(one: Bin) -> Cell:
+    """The share is weighted by what each label stands for; the counts are as they were counted."""
+    if not one.right.shows_share or one.share_right is None:
+        return table.rate(one.right)
+    low, high = one.bounds
+    raw = (one.right.k, one.right.n, *(round(part, 6) for part in (one.share_right, low, high)))
+    sub = f"{one.right.k:,} of {one.right.n:,}, {between(one.bounds)}"
+    return Cell(percent(one.share_right), raw, sub=sub)
 
 
 # What they cost ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from review.reports.report import Report, Tile
 from review.reports.table import Cell, Table
 
 PER = 1_000
-SHOWN_MAX = 40
+SHOWN_MAX = 20
 DISPOSITIONS = {
     "revise": "Back to the agent",
     "escalate": "Score too low",

@@ -72,7 +72,7 @@ def _tiles(now: Overview, before: Overview | None, measure: Measure) -> list[Til
         "Proposed",
         measure.say(measure.of(now.proposed)),
         links.proposals(scope),
-        "by agents, and by people who edited",
+        "by agents, or by people as edits",
         _count_change(now, before, measure),
     )
     by_itself = rate_tile(
@@ -144,8 +144,8 @@ class Split:
 SPLITS = (
     Split("Proposed", "by", BY, lambda one: "people" if one.edited else "agents"),
     Split("The policy said", "disposition", DISPOSITIONS, lambda one: one.disposition),
-    Split("It ended", "ending", ENDINGS, lambda one: one.ending),
-    Split("Done with it", "ran", RAN, lambda one: one.ran),
+    Split("How it ended", "ending", ENDINGS, lambda one: one.ending),
+    Split("What was done", "ran", RAN, lambda one: one.ran),
 )
 
 

@@ -14,6 +14,7 @@ from review.reports.report import Report
 from review.reports.table import Cell, Column, Table
 
 _Verdict = Decision.Verdict
+DRAWN = "Agreement, drawn"
 SHOWN = {
     _Verdict.APPROVE: "Approved",
     _Verdict.EDIT: "Edited",
@@ -25,8 +26,10 @@ SHOWN = {
 def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
     now = read.reviewers(asked.scope)
     people = _table(now, sees_all=sees_all)
+    is_known = any(one.agreement.shows_share for one in now.people)
+    shown = people if is_known else people.without(DRAWN)
     return Report(
-        facts={"people": people, "sees_all": sees_all},
+        facts={"people": shown, "sees_all": sees_all},
         tables=(people,),
         ignored=now.ignored,
         is_empty=not any(one.decisions for one in now.people),
@@ -41,13 +44,13 @@ def _table(now: Reviewers, *, sees_all: bool) -> Table:
         (
             table.text_column("Person", "person"),
             table.number_column("Decisions", "decisions", "measured"),
-            table.number_column("of those blind", "blind"),
+            table.number_column("Blind", "blind"),
             *(table.number_column(label, str(verdict)) for verdict, label in SHOWN.items()),
             table.number_column("Others", "other_verdicts"),
             table.number_column("Half within", "median_s"),
-            table.number_column("Nine of ten", "p90_s"),
+            table.number_column("9 of 10 within", "p90_s"),
             table.number_column("Hours", "minutes"),
-            Column("Agreement, drawn", axis=whiskers.axis),
+            Column(DRAWN, axis=whiskers.axis),
             table.rate_column("Agreement", "agreement"),
         ),
         [
@@ -66,7 +69,7 @@ def _row(one: ReviewerFigures, whisker: Whisker, *, sees_all: bool) -> tuple[Cel
         Cell(
             f"{one.decisions:,}",
             (one.decisions, one.handling.n),
-            sub=f"{one.handling.n:,} measured",
+            sub="" if one.handling.n == one.decisions else f"{one.handling.n:,} measured",
         ),
         table.count(one.blind),
         *(table.count(one.verdicts.get(verdict, 0)) for verdict in SHOWN),

@@ -12,6 +12,8 @@ from review.reports.measure import Measure, measure_of
 from review.reports.report import Report, Tile, rate_tile
 from review.reports.table import Cell, Column, Table
 
+DRAWN = "Held, then rejected, drawn"
+
 
 def rules_report(asked: Asked) -> Report:
     now = read.rules(asked.scope)
@@ -21,7 +23,7 @@ def rules_report(asked: Asked) -> Report:
     return Report(
         facts={
             "tiles": _tiles(now, before),
-            "versions": versions,
+            "versions": versions.without(*_silent(now)),
             "errors": sum(one.errors for one in now.versions),
         },
         tables=(versions,),
@@ -29,6 +31,19 @@ def rules_report(asked: Asked) -> Report:
         ignored=now.ignored,
         is_empty=not now.versions,
     )
+
+
+def _silent(now: Rules) -> list[str]:
+    """Columns that would be empty."""
+    return [
+        label
+        for label, says in {
+            DRAWN: any(one.held.precision.shows_share for one in now.versions),
+            "Errors": any(one.errors for one in now.versions),
+            "In shadow": any(one.shadow_hits for one in now.versions),
+        }.items()
+        if not says
+    ]
 
 
 def _tiles(now: Rules, before: Rules | None) -> list[Tile]:
@@ -79,7 +94,7 @@ def _table(now: Rules, measure: Measure) -> Table:
         (
             table.text_column("Rule", "rule", "version", "effect", "stage"),
             table.number_column("Objections", f"objections_{counted}", "hit_k", "hit_n"),
-            Column("Held, then rejected, drawn", axis=whiskers.axis),
+            Column(DRAWN, axis=whiskers.axis),
             table.rate_column("Held, then rejected", "precision"),
             table.rate_column("Held needlessly", "needless"),
             table.number_column("Undecided", "undecided"),

@@ -1,7 +1,7 @@
 """Tables that a page and its CSV file share: what stands in a cell, and what a program reads of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.core.statistics.intervals import Rate
 from review.presentation.charts.scale import between, percent
@@ -59,6 +59,12 @@ class Table:
     @property
     def total_line(self) -> list[tuple[Column, Cell]]:
         return list(zip(self.columns, self.total, strict=True)) if self.total else []
+
+    def without(self, *labels: str) -> "Table":
+        """Not drawn on the page, where it would say nothing; in the file it stays."""
+        kept = [place for place, one in enumerate(self.columns) if one.label not in labels]
+        rows = [tuple(row[place] for place in kept) for row in self.rows]
+        return replace(self, columns=tuple(self.columns[place] for place in kept), rows=rows)
 
     @property
     def head(self) -> list[str]:

@@ -76,7 +76,7 @@ def test_a_week_with_too_few_is_a_gap() -> None:
     assert [dot.x for dot in chart.dots] == [16.67, 83.33]
     assert chart.lines == ()
     assert len(chart.bands) == 2
-    assert chart.title == "Accepted: 80 % from 1 Jan, 90 % from 15 Jan"
+    assert chart.title == "Accepted: 80\u00a0% from 1 Jan, 90\u00a0% from 15 Jan"
 
 
 def test_the_line_lies_inside_its_band() -> None:
@@ -146,8 +146,8 @@ def test_columns_of_the_flow_are_shares_of_everything_proposed() -> None:
     )
     assert [one.height for one in first.segments] == [100]
     assert [(one.y, one.height) for one in second.segments] == [(75, 25), (74.5, 0.5)]
-    assert second.share == "26 %"
-    assert second.segments[1].share == "2 %"
+    assert second.share == "26\u00a0%"
+    assert second.segments[1].share == "2\u00a0%"
     assert second.title == "Done: 50 done, 1 failed"
 
 
@@ -180,7 +180,10 @@ def test_bins_with_few_labels_have_a_bar_below_and_no_dot() -> None:
     chart = reliability_chart(reliability(judged))
     assert [(place.x, place.y) for place in chart.places] == [(95, 20)]
     assert [(bar.x, bar.height) for bar in chart.weights] == [(10.5, 10), (90.5, 100)]
-    assert chart.title == "Of answers with a stated confidence of 90 % to 100 %, 80 % were right"
+    assert (
+        chart.title
+        == "Of answers with a stated confidence of 90 to 100\u00a0%, 80\u00a0% were right"
+    )
 
 
 # Other people's words -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from review.presentation.charts.scale import Say, compact
+from review.presentation.charts.scale import UNIT, Say, compact
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +67,5 @@ def share(count: float, of: float) -> str:
         return ""
     found = 100 * count / of
     if 0 < found < 1:
-        return "under 1 %"
-    return f"{found:.0f} %"
+        return f"under 1{UNIT}"
+    return f"{found:.0f}{UNIT}"

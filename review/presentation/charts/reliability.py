@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.core.statistics.calibration import Bin, Reliability
-from review.presentation.charts.scale import Axis, percent, share_axis
+from review.presentation.charts.scale import Axis, between, percent, share_axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,6 @@ def _title(of: Reliability) -> str:
         return f"Stated confidence and how often it was right: too few of {of.labels} labels in any bin"
     last = shown[-1]
     return (
-        f"Of answers with a stated confidence of {percent(last.above)} to {percent(last.up_to)}, "
+        f"Of answers with a stated confidence of {between((last.above, last.up_to))}, "
         f"{percent(last.share_right or 0.0)} were right"
     )

@@ -13,6 +13,9 @@ CUT_BELOW = 0.5
 # Shares that are all alike still get an axis.
 SPAN_MIN = 0.02
 
+# A number and its unit stay on one line.
+UNIT = "\u00a0%"
+
 type Say = Callable[[float], str]
 
 
@@ -116,13 +119,13 @@ def middle(place: int, count: int) -> float:
 
 
 def percent(share: float) -> str:
-    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+    return f"{share * 100:.1f}".removesuffix(".0") + UNIT
 
 
 def between(bounds: tuple[float, float]) -> str:
     """The unit once: 76.7 to 86.8 %."""
     low, high = bounds
-    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
+    return f"{percent(low).removesuffix(UNIT)} to {percent(high)}"
 
 
 def points(difference: float) -> str:
