@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from functools import cached_property
 from typing import Any, cast
 
@@ -37,6 +37,8 @@ class ReportPage:
     def __init__(self, request: HttpRequest, name: str) -> None:
         self.request, self.name, self.kind = request, name, KINDS[name]
         self.now = timezone.now()
+        # Asked before what it is about, so that it is never newer.
+        self.counted_until = counted_until()
         self.sees_all = may(request.user, SEES_ALL)
         self.form = ReportFilter(
             request.GET.dict(),
@@ -55,10 +57,6 @@ class ReportPage:
     @cached_property
     def report(self) -> Report:
         return self.kind.build(Reading(self.asked, self.today, self.sees_all))
-
-    @cached_property
-    def counted_until(self) -> datetime:
-        return counted_until()
 
     def _choices(self) -> Choices:
         found = choices(self.request.GET.get("agent", "").replace("\x00", ""))
@@ -123,6 +121,11 @@ class ReportPage:
             kept.pop(name, None)
         return kept.urlencode()
 
+    @property
+    def _counted_until(self) -> object:
+        moment = self.counted_until
+        return moment.astimezone(UTC) if moment else "still being counted"
+
     # As a file --------------------------------------------------------------------------------
 
     def file_of(self, table: Table) -> tuple[list[tuple[str, object]], str]:
@@ -138,7 +141,7 @@ class ReportPage:
             if self.report.measure.in_value
             else ("Counted by", "proposals"),
             ("Time zone", "UTC"),
-            ("Data until", self.counted_until.astimezone(UTC)),
+            ("Data until", self._counted_until),
             ("Generated at", self.now.astimezone(UTC)),
         ]
         return about, f"countersign-{self.name}-{table.name}-{period.first}-{period.last}"
