@@ -313,6 +313,7 @@ HISTORY_TIMEOUT_MS = _number("HISTORY_TIMEOUT_MS", 500, low=10, high=30_000)
 BACKTEST_PROPOSALS_MAX = _number("BACKTEST_PROPOSALS_MAX", 10_000, low=1, high=1_000_000)
 BACKTEST_FLIPS_MAX = _number("BACKTEST_FLIPS_MAX", 1_000, low=1, high=100_000)
 REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
+REVIEWER_HOURS_A_DAY = _number("REVIEWER_HOURS_A_DAY", 6, low=1, high=24)
 # Reports: how often changed days are counted again, and how long one sweep may be busy with it.
 REPORTS_REFRESH_S = _number("REPORTS_REFRESH_S", 20, low=1, high=3_600)
 REPORTS_REFRESH_MS = _number("REPORTS_REFRESH_MS", 2_000, low=1, high=20_000)

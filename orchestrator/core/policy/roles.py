@@ -13,6 +13,8 @@ _LOOK = frozenset(
         "rules.view",
         "contracts.view",
         "routing.view",
+        # Of people, everybody sees their own line; `reports.reviewers` shows all of them.
+        "reports.view",
     }
 )
 _DECIDE = frozenset({"queue.decide", "audits.decide"})
@@ -33,11 +35,12 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "tokens.issue",
             "people.edit",
             "webhooks.edit",
+            "reports.reviewers",
         }
     )
     | _DECIDE
     | _LOOK,
-    MANAGER: frozenset({"audit.view", "queue.assign", "teams.edit"}) | _LOOK,
+    MANAGER: frozenset({"audit.view", "queue.assign", "teams.edit", "reports.reviewers"}) | _LOOK,
 }
 ROLES = tuple(CAPABILITIES)
 
