@@ -312,6 +312,11 @@ HISTORY_TIMEOUT_MS = _number("HISTORY_TIMEOUT_MS", 500, low=10, high=30_000)
 # Backtests: what one looks at unless told otherwise, what it keeps, and what a review costs.
 BACKTEST_PROPOSALS_MAX = _number("BACKTEST_PROPOSALS_MAX", 10_000, low=1, high=1_000_000)
 BACKTEST_FLIPS_MAX = _number("BACKTEST_FLIPS_MAX", 1_000, low=1, high=100_000)
+# Suggested rules: of an action so many of the newest judged proposals are looked at, none larger.
+SUGGESTION_PROPOSALS_MAX = _number("SUGGESTION_PROPOSALS_MAX", 2_000, low=50, high=20_000)
+SUGGESTION_PAYLOAD_BYTES_MAX = _number(
+    "SUGGESTION_PAYLOAD_BYTES_MAX", 20_000, low=1_000, high=1_000_000
+)
 REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)

@@ -114,6 +114,8 @@ PAGES: dict[str, str] = {
     "backtest": "rules.view",
     "backtest_news": "rules.view",
     "cancel_backtest": "rules.edit",
+    "suggestions": "audit.view",
+    "draft_suggestion": "rules.edit",
     # Settings.
     "settings": "signed in",
     "people": "people.edit",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.policy.builder import Row, Rows, Scalar, problem_of, to_text
-from orchestrator.core.policy.guardrails import compile_condition
+from orchestrator.core.policy.guardrails import Rule, check_all, compile_condition
 from orchestrator.core.statistics.separation import (
     EACH_MIN,
     LATER_CHANCE_MAX,
@@ -270,3 +270,50 @@ def test_words_mean_what_they_say() -> None:
         if operator not in {"above", "at_most"} or field == "a"
     ]
     assert [is_true(term, fields) for term in terms] == holds(tuple(terms), fields)
+
+
+# As a rule ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'a"b',
+        "a\\",
+        "'); DROP TABLE x; --",
+        "line\nbreak\r\ttab",
+        'x" || true || "',
+        '"""',
+        "\u2028\u202e\ufeff\x7f\x1b",
+        "naïve 🦊 ﷽",
+        "{proposal.args.amount}",
+        "</script><script>alert(1)</script>",
+        "",
+        " ",
+        True,
+        -1.5,
+        (1 << 63) - 1,
+        5e-324,
+    ],
+)
+@pytest.mark.parametrize("lacks", [True, False])
+def test_a_rule_means_what_was_counted(value: Scalar, lacks: bool) -> None:
+    """Asked by the engine about each proposal; hostile texts are texts and nothing else."""
+    other: Scalar = "y" if isinstance(value, str) else False if value is True else -2.5
+    fields: list[dict[str, Scalar]] = [
+        {"proposal.args.amount": n % 3, **({} if lacks and n % 4 == 0 else {COUNTRY: bad})}
+        for n in range(60)
+        for bad in [value if n % 2 else other]
+    ]
+    told = [Example(one, rejected=n % 2 > 0) for n, one in enumerate(fields)]
+    found = suggest(told, may_lack=[COUNTRY])
+    assert found
+    assert (found.split.caught, found.split.needless) == (30, 0)
+    rows = tuple(Row(*term) for term in found.must_hold)
+    condition = to_text(Rows(rows, join="any" if len(rows) > 1 else "all"))
+    names = ("amount", "country")
+    for one, was in zip(fields, told, strict=True):
+        args = {name: one[path] for name in names if (path := f"proposal.args.{name}") in one}
+        inputs = {"proposal": {"args": args}, "agent": {}, "run": {}, "context": {}, "now": "x"}
+        (said,) = check_all([Rule(0, "s", 1, "hold", condition, "")], inputs)
+        assert said.result == ("fail" if was.rejected else "pass"), said.reason
