@@ -8,13 +8,13 @@ from django.db.models import F, IntegerField
 from django.db.models.functions import Length
 
 from orchestrator.audit_queries import JUDGED_OPENLY, truths_of
-from orchestrator.contract_queries import contract_version
+from orchestrator.contract_queries import contract_version, masked_by
 from orchestrator.core.codec import digest, read
 from orchestrator.core.policy.askable import Askable, askable, copies_in, values_of
 from orchestrator.core.policy.builder import Row, Rows, to_text
 from orchestrator.core.statistics.separation import Example, Search
 from orchestrator.core.statistics.separation import search as search_in
-from orchestrator.models import Contract, ContractVersion, Proposal, ReviewItem
+from orchestrator.models import Contract, Proposal, ReviewItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,11 @@ def suggested_for(action: str) -> Suggested | None:
 
 
 def _fields_of(action: str) -> Askable | None:
-    """Masked is what any version masks: what older proposals hid stays hidden."""
     version = contract_version(Contract.Kind.ACTION, action)
     if version is None:
         return None
-    hidden = ContractVersion.objects.filter(contract=version.contract_id)
-    pointers = [pointer for found in hidden.values_list("masked", flat=True) for pointer in found]
-    return askable(version.parsed, pointers)
+    contract = version.contract_id
+    return askable(version.parsed, masked_by([contract])[contract])
 
 
 @dataclass(frozen=True, slots=True)
