@@ -318,6 +318,15 @@ SUGGESTION_PAYLOAD_BYTES_MAX = _number(
     "SUGGESTION_PAYLOAD_BYTES_MAX", 20_000, low=1_000, high=1_000_000
 )
 REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
+# Reports: how often changed days are counted again, and how long one sweep may be busy with it.
+REPORTS_REFRESH_S = _number("REPORTS_REFRESH_S", 20, low=1, high=3_600)
+REPORTS_REFRESH_MS = _number("REPORTS_REFRESH_MS", 2_000, low=1, high=20_000)
+# An item that was kept open over lunch was not looked at for so long.
+HANDLING_MINUTES_MAX = _number("HANDLING_MINUTES_MAX", 60, low=1, high=1_440)
+CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 20_000, low=100, high=1_000_000)
+# What an hour of a reviewer costs, in minor units of a currency. 0: no cost is shown.
+REVIEWER_HOUR_MINOR = _number("REVIEWER_HOUR_MINOR", 0, low=0, high=100_000_000)
+REVIEWER_CURRENCY = _text("REVIEWER_CURRENCY", "EUR").upper()
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
 

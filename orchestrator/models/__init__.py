@@ -23,6 +23,18 @@ from orchestrator.models.proposals import (
     Snapshot,
 )
 from orchestrator.models.reviews import ReviewItem
+from orchestrator.models.rollups import (
+    AuditDay,
+    CallDay,
+    ChangedDay,
+    ItemDay,
+    Label,
+    ProposalDay,
+    ReviewerDay,
+    RuleDay,
+    ScoreDay,
+    Segment,
+)
 from orchestrator.models.routing import InboundEvent, RouteTable
 from orchestrator.models.rules import Backtest, BacktestFlip, Rule, RuleVersion
 from orchestrator.models.runs import Run
@@ -34,12 +46,15 @@ from orchestrator.models.workflows import Workflow, WorkflowVersion
 __all__ = [
     "ApiToken",
     "Assignment",
+    "AuditDay",
     "AuditEntry",
     "Backtest",
     "BacktestFlip",
     "Batch",
     "BrowserSession",
+    "CallDay",
     "Certificate",
+    "ChangedDay",
     "Checkpoint",
     "Command",
     "Comment",
@@ -54,6 +69,8 @@ __all__ = [
     "Event",
     "IdempotencyRecord",
     "InboundEvent",
+    "ItemDay",
+    "Label",
     "LedgerEntry",
     "Notice",
     "NoticeAddress",
@@ -61,13 +78,18 @@ __all__ = [
     "NoticeKind",
     "PolicyCheck",
     "Proposal",
+    "ProposalDay",
     "Reason",
     "ReviewItem",
+    "ReviewerDay",
     "RouteTable",
     "Rule",
+    "RuleDay",
     "RuleVersion",
     "Run",
     "SavedView",
+    "ScoreDay",
+    "Segment",
     "SignInTry",
     "Snapshot",
     "Team",
