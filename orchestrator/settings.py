@@ -340,6 +340,8 @@ WEBHOOK_HOSTS_TRUSTED = _names("WEBHOOK_HOSTS_TRUSTED", "")
 WEBHOOKS_MAX = _number("WEBHOOKS_MAX", 50, low=1, high=1_000)
 # Mail waits a moment, so that what happens within it goes in one.
 NOTICE_MAIL_WAIT_S = _number("NOTICE_MAIL_WAIT_S", 60, low=0, high=86_400)
+# From this hour of Monday on, in UTC, the report of the week before is sent.
+WEEKLY_REPORT_HOUR = _number("WEEKLY_REPORT_HOUR", 6, low=0, high=23)
 NOTICE_RETRY_HOURS = _number("NOTICE_RETRY_HOURS", 24, low=1, high=720)
 NOTICE_KEEP_DAYS = _number("NOTICE_KEEP_DAYS", 90, low=1, high=3_650)
 

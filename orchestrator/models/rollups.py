@@ -69,9 +69,7 @@ class Segment(models.Model):
 class ProposalDay(models.Model):
     """What became of the proposals of a day, as it is known now."""
 
-    pk = models.CompositePrimaryKey(
-        "day", "segment", "disposition", "status", "edited", "chance"
-    )
+    pk = models.CompositePrimaryKey("day", "segment", "disposition", "status", "edited", "chance")
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     disposition = models.CharField(max_length=20)
@@ -142,7 +140,9 @@ class ScoreDay(models.Model):
 class Label(models.Model):
     """What people say of a proposal: the strongest verdict that is not in dispute."""
 
-    proposal = models.OneToOneField(Proposal, models.PROTECT, primary_key=True, related_name="label")
+    proposal = models.OneToOneField(
+        Proposal, models.PROTECT, primary_key=True, related_name="label"
+    )
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     disposition = models.CharField(max_length=20)
