@@ -323,7 +323,7 @@ REPORTS_REFRESH_S = _number("REPORTS_REFRESH_S", 20, low=1, high=3_600)
 REPORTS_REFRESH_MS = _number("REPORTS_REFRESH_MS", 2_000, low=1, high=20_000)
 # An item that was kept open over lunch was not looked at for so long.
 HANDLING_MINUTES_MAX = _number("HANDLING_MINUTES_MAX", 60, low=1, high=1_440)
-CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 20_000, low=100, high=1_000_000)
+CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 10_000, low=100, high=1_000_000)
 # What an hour of a reviewer costs, in minor units of a currency. 0: no cost is shown.
 REVIEWER_HOUR_MINOR = _number("REVIEWER_HOUR_MINOR", 0, low=0, high=100_000_000)
 REVIEWER_CURRENCY = _text("REVIEWER_CURRENCY", "EUR").upper()

@@ -35,21 +35,24 @@ class Counter:
     count: LiteralString
 
 
-# Gathered anew for each day, and emptied with the end of the transaction.
+# Gathered anew for each day. The end of the transaction empties them, unless it is part of another one.
 SHAPES: LiteralString = """
 CREATE TEMP TABLE IF NOT EXISTS day_proposal (
     id typeid, at timestamptz, workflow text, agent text, agent_version text, model text, action text,
-    tier text, currency text, segment_id integer, amount numeric, disposition text, status text,
+    tier text, currency text, segment_id integer, total_id integer, amount numeric, disposition text, status text,
     edited boolean, chance float8, score float8
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS day_work (
     what text, workflow text, agent text, agent_version text, model text, action text, tier text,
-    segment_id integer, reviewer_id integer, kind text, word text, seconds float8, handled_ms bigint
+    segment_id integer, total_id integer, reviewer_id integer, kind text, word text, seconds float8, handled_ms bigint
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS day_call (
     workflow text, agent text, agent_version text, model text, segment_id integer, has_failed boolean,
     tokens_in bigint, tokens_out bigint, money_micros bigint
 ) ON COMMIT DELETE ROWS;
+DELETE FROM day_proposal;
+DELETE FROM day_work;
+DELETE FROM day_call;
 """
 
 # The amount is where the contract of the action says that money is; of several, the first by its pointer.
@@ -90,7 +93,7 @@ found AS (
 )
 INSERT INTO day_proposal
 SELECT p.id, p.created_at, p.slug, p.agent, p.agent_version, p.model, p.action, p.tier,
-       CASE WHEN p.is_amount THEN p.unit ELSE '' END, NULL,
+       CASE WHEN p.is_amount THEN p.unit ELSE '' END, NULL, NULL,
        CASE WHEN p.is_amount THEN p.said::numeric ELSE 0 END, p.disposition, p.status,
        p.edited_by_id IS NOT NULL, coalesce(d.chance, 0), d.score
   FROM (SELECT *, coalesce(said ~ '^-?[0-9]{{1,{AMOUNT_DIGITS_MAX}}}$' AND unit ~ '^[A-Z]{{3}}$', false)
@@ -99,6 +102,10 @@ SELECT p.id, p.created_at, p.slug, p.agent, p.agent_version, p.model, p.action, 
                       WHERE d.proposal_id = p.id ORDER BY d.id DESC LIMIT 1) AS d ON true
 """
 
+# Nothing is no time at all: the least of it and a number would be the number.
+_HANDLED_MS: LiteralString = """
+    CASE WHEN d.handled_ms IS NOT NULL THEN least(d.handled_ms, %(handled_ms_max)s) END
+"""
 _ABOUT: LiteralString = """
        w.slug, coalesce(p.agent, ''), coalesce(p.agent_version, ''), coalesce(p.model, ''),
        coalesce(p.action, ''), CASE WHEN p.id IS NULL THEN i.tier ELSE coalesce(c.tier, 'normal') END
@@ -124,8 +131,7 @@ SELECT 'item', {_ABOUT}, i.kind,
  WHERE i.closed_at >= %(starts_at)s AND i.closed_at < %(ends_at)s AND i.status <> 'waiting'
 UNION ALL
 SELECT 'decision', {_ABOUT}, i.kind, d.verdict,
-       least(d.handled_ms, %(handled_ms_max)s) / 1000.0::float8, d.reviewer_id,
-       least(d.handled_ms, %(handled_ms_max)s)
+       {_HANDLED_MS} / 1000.0::float8, d.reviewer_id, {_HANDLED_MS}
   FROM orchestrator_decision d JOIN orchestrator_reviewitem i ON i.id = d.item_id {_OF_ITEM}
  WHERE d.id >= %(dec_from)s AND d.id < %(dec_to)s AND d.undone_at IS NULL
 """
@@ -159,7 +165,11 @@ SELECT workflow, agent, agent_version, model, action, tier, currency, min(at)
         UNION ALL
         SELECT workflow, agent, agent_version, model, action, tier, '', NULL FROM day_work
         UNION ALL
-        SELECT workflow, agent, agent_version, model, '', '', '', NULL FROM day_call) AS seen
+        SELECT workflow, agent, agent_version, model, '', '', '', NULL FROM day_call
+        UNION ALL
+        SELECT '', '', '', '', '', '', currency, NULL FROM day_proposal
+        UNION ALL
+        SELECT '', '', '', '', '', '', '', NULL FROM day_work) AS seen
  GROUP BY workflow, agent, agent_version, model, action, tier, currency
  ORDER BY agent, agent_version, action, workflow, model, tier, currency
 ON CONFLICT (agent, agent_version, action, workflow, model, tier, currency)
@@ -170,16 +180,27 @@ DO UPDATE SET first_at = least(known.first_at, excluded.first_at)
 _ALIKE: LiteralString = """
     (s.agent, s.agent_version, s.workflow, s.model) = (d.agent, d.agent_version, d.workflow, d.model)
 """
+_TOGETHER: LiteralString = """
+    (t.workflow, t.agent, t.agent_version, t.model, t.action, t.tier) = ('', '', '', '', '', '')
+"""
 PLACE: tuple[LiteralString, ...] = (
-    f"""UPDATE day_proposal d SET segment_id = s.id FROM orchestrator_segment s
-         WHERE {_ALIKE} AND (s.action, s.tier, s.currency) = (d.action, d.tier, d.currency)""",
-    f"""UPDATE day_work d SET segment_id = s.id FROM orchestrator_segment s
-         WHERE {_ALIKE} AND (s.action, s.tier, s.currency) = (d.action, d.tier, '')""",
+    f"""UPDATE day_proposal d SET segment_id = s.id, total_id = t.id
+          FROM orchestrator_segment s, orchestrator_segment t
+         WHERE {_ALIKE} AND (s.action, s.tier, s.currency) = (d.action, d.tier, d.currency)
+           AND {_TOGETHER} AND t.currency = d.currency""",
+    f"""UPDATE day_work d SET segment_id = s.id, total_id = t.id
+          FROM orchestrator_segment s, orchestrator_segment t
+         WHERE {_ALIKE} AND (s.action, s.tier, s.currency) = (d.action, d.tier, '')
+           AND {_TOGETHER} AND t.currency = ''""",
     f"""UPDATE day_call d SET segment_id = s.id FROM orchestrator_segment s
          WHERE {_ALIKE} AND (s.action, s.tier, s.currency) = ('', '', '')""",
 )
 KNOW_AGAIN: LiteralString = "ANALYZE day_proposal"
 
+# Each line counts where it belongs, and once more in everything together.
+_TWICE: LiteralString = (
+    "CROSS JOIN LATERAL (VALUES (d.segment_id), (d.total_id)) AS counted_in(segment)"
+)
 _BUCKET: LiteralString = f"floor(ln(greatest(seconds, 1)) / ln(2::float8) * {A_DOUBLING})"
 
 # As `audit_queries.truths_of`: of each source the last verdict, and of the sources the strongest. One
@@ -210,9 +231,9 @@ COUNTERS: tuple[Counter, ...] = (
         "orchestrator_proposalday",
         ("segment_id", "disposition", "status", "edited", "chance"),
         ("proposals", "amount"),
-        """
-        SELECT segment_id, disposition, status, edited, chance, count(*), sum(amount)
-          FROM day_proposal GROUP BY segment_id, disposition, status, edited, chance
+        f"""
+        SELECT segment, disposition, status, edited, chance, count(*), sum(amount)
+          FROM day_proposal d {_TWICE} GROUP BY segment, disposition, status, edited, chance
         """,
     ),
     # Before those that count labels.
@@ -226,17 +247,18 @@ COUNTERS: tuple[Counter, ...] = (
         "orchestrator_scoreday",
         ("segment_id", "disposition", "bin"),
         ("proposals", '"right"', "wrong"),
-        """
-        SELECT segment_id, disposition, bin, count(*), count(*) FILTER (WHERE should_run),
+        f"""
+        SELECT segment, disposition, bin, count(*), count(*) FILTER (WHERE should_run),
                count(*) FILTER (WHERE NOT should_run)
-          FROM (SELECT p.segment_id, p.disposition, said.should_run,
+          FROM (SELECT p.segment_id, p.total_id, p.disposition, said.should_run,
                        CASE WHEN p.score >= 0 AND p.score <= 1
                             -- A product of floats may lie just over a bound that the score is not over.
                             THEN greatest(ceil(p.score * 100)
                                           - (p.score <= (ceil(p.score * 100) - 1) / 100)::integer, 1) - 1
                             ELSE -1 END AS bin
-                  FROM day_proposal p LEFT JOIN orchestrator_label said ON said.proposal_id = p.id) AS p
-         GROUP BY segment_id, disposition, bin
+                  FROM day_proposal p LEFT JOIN orchestrator_label said ON said.proposal_id = p.id) AS d
+          {_TWICE}
+         GROUP BY segment, disposition, bin
         """,
     ),
     Counter(
@@ -246,7 +268,7 @@ COUNTERS: tuple[Counter, ...] = (
             *("edited", "said"),
         ),
         ("proposals", "amount", "decisions", "measured", "handled_ms"),
-        """
+        f"""
         SELECT p.segment_id, k.rule_version_id, k.enforced, k.result, p.disposition, p.status, p.edited,
                coalesce(d.said, ''), count(*), sum(p.amount), coalesce(sum(d.decisions), 0),
                coalesce(sum(d.measured), 0), coalesce(sum(d.handled_ms), 0)
@@ -257,7 +279,7 @@ COUNTERS: tuple[Counter, ...] = (
           LEFT JOIN LATERAL (
                SELECT (array_agg(d.verdict ORDER BY d.id DESC))[1] AS said, count(*) AS decisions,
                       count(d.handled_ms) AS measured,
-                      sum(least(d.handled_ms, %(handled_ms_max)s)) AS handled_ms
+                      sum({_HANDLED_MS}) AS handled_ms
                  FROM orchestrator_reviewitem i JOIN orchestrator_decision d ON d.item_id = i.id
                 WHERE i.proposal_id = p.id AND i.kind = ANY(%(openly)s) AND d.undone_at IS NULL
                ) AS d ON true
@@ -292,20 +314,20 @@ COUNTERS: tuple[Counter, ...] = (
         ("segment_id", "kind", "happened", "bucket"),
         ("items",),
         f"""
-        SELECT segment_id, kind, word, coalesce({_BUCKET}, -1) AS bucket, count(*)
-          FROM (SELECT segment_id, kind, word, seconds FROM day_work WHERE what = 'item') AS item
-         GROUP BY segment_id, kind, word, bucket
+        SELECT segment, kind, word, coalesce({_BUCKET}, -1) AS bucket, count(*)
+          FROM day_work d {_TWICE} WHERE what = 'item'
+         GROUP BY segment, kind, word, bucket
         """,
     ),
     Counter(
         "orchestrator_reviewerday",
-        ("reviewer_id", "segment_id", "kind", "verdict", "bucket"),
+        ("segment_id", "reviewer_id", "kind", "verdict", "bucket"),
         ("decisions", "handled_ms"),
         f"""
-        SELECT reviewer_id, segment_id, kind, word, coalesce({_BUCKET}, -1) AS bucket, count(*),
+        SELECT segment, reviewer_id, kind, word, coalesce({_BUCKET}, -1) AS bucket, count(*),
                coalesce(sum(handled_ms), 0)
-          FROM day_work WHERE what = 'decision'
-         GROUP BY reviewer_id, segment_id, kind, word, bucket
+          FROM day_work d {_TWICE} WHERE what = 'decision'
+         GROUP BY segment, reviewer_id, kind, word, bucket
         """,
     ),
     Counter(

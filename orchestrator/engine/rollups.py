@@ -156,4 +156,4 @@ def _statement(counter: Counter) -> str:
             RETURNING 1
         )
         SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM changed)
-    """  # noqa: S608  (our own names)
+    """

@@ -108,10 +108,11 @@ DROP FUNCTION mark_proposals();
 DROP FUNCTION mark_days(date[]);
 """
 
-# What was there before is counted by the sweeper, a day at a time. Runs are as old as anything is.
+# What was there before is counted by the sweeper, a day at a time. Runs are as old as anything is. The
+# marks are older than everything: until they are gone, the reports cannot say that they know anything.
 MARK_ALL = """
-INSERT INTO orchestrator_changedday (day)
-SELECT day::date
+INSERT INTO orchestrator_changedday (day, at)
+SELECT day::date, to_timestamp(0)
   FROM (SELECT day_of(min(id)) AS first FROM orchestrator_run) AS log,
        generate_series(first, (now() AT TIME ZONE 'UTC')::date, interval '1 day') AS day
 """
@@ -163,7 +164,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ScoreDay',
             fields=[
-                ('pk', models.CompositePrimaryKey('day', 'segment', 'disposition', 'bin', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('pk', models.CompositePrimaryKey('segment', 'day', 'disposition', 'bin', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('day', models.DateField()),
                 ('disposition', models.CharField(max_length=20)),
                 ('bin', models.SmallIntegerField()),
@@ -172,11 +173,14 @@ class Migration(migrations.Migration):
                 ('wrong', models.PositiveIntegerField()),
                 ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
             ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='score_day_day')],
+            },
         ),
         migrations.CreateModel(
             name='RuleDay',
             fields=[
-                ('pk', models.CompositePrimaryKey('day', 'segment', 'rule_version', 'enforced', 'result', 'disposition', 'status', 'edited', 'said', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('pk', models.CompositePrimaryKey('segment', 'day', 'rule_version', 'enforced', 'result', 'disposition', 'status', 'edited', 'said', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('day', models.DateField()),
                 ('enforced', models.BooleanField()),
                 ('result', models.CharField(max_length=10)),
@@ -192,11 +196,14 @@ class Migration(migrations.Migration):
                 ('rule_version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.ruleversion')),
                 ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
             ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='rule_day_day')],
+            },
         ),
         migrations.CreateModel(
             name='ReviewerDay',
             fields=[
-                ('pk', models.CompositePrimaryKey('day', 'reviewer', 'segment', 'kind', 'verdict', 'bucket', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('pk', models.CompositePrimaryKey('segment', 'day', 'reviewer', 'kind', 'verdict', 'bucket', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('day', models.DateField()),
                 ('kind', models.CharField(max_length=30)),
                 ('verdict', models.CharField(max_length=20)),
@@ -206,11 +213,14 @@ class Migration(migrations.Migration):
                 ('reviewer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
             ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='reviewer_day_day')],
+            },
         ),
         migrations.CreateModel(
             name='ProposalDay',
             fields=[
-                ('pk', models.CompositePrimaryKey('day', 'segment', 'disposition', 'status', 'edited', 'chance', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('pk', models.CompositePrimaryKey('segment', 'day', 'disposition', 'status', 'edited', 'chance', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('day', models.DateField()),
                 ('disposition', models.CharField(max_length=20)),
                 ('status', models.CharField(max_length=20)),
@@ -220,44 +230,9 @@ class Migration(migrations.Migration):
                 ('amount', models.DecimalField(decimal_places=0, default=0, max_digits=38)),
                 ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
             ],
-        ),
-        migrations.CreateModel(
-            name='ItemDay',
-            fields=[
-                ('pk', models.CompositePrimaryKey('day', 'segment', 'kind', 'happened', 'bucket', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('day', models.DateField()),
-                ('kind', models.CharField(max_length=30)),
-                ('happened', models.CharField(max_length=20)),
-                ('bucket', models.SmallIntegerField()),
-                ('items', models.PositiveIntegerField()),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='CallDay',
-            fields=[
-                ('pk', models.CompositePrimaryKey('day', 'segment', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('day', models.DateField()),
-                ('calls', models.PositiveIntegerField()),
-                ('failed', models.PositiveIntegerField()),
-                ('unknown', models.PositiveIntegerField()),
-                ('tokens_in', models.BigIntegerField()),
-                ('tokens_out', models.BigIntegerField()),
-                ('money_micros', models.BigIntegerField()),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='AuditDay',
-            fields=[
-                ('pk', models.CompositePrimaryKey('day', 'segment', 'disposition', 'chance', 'outcome', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('day', models.DateField()),
-                ('disposition', models.CharField(max_length=20)),
-                ('chance', models.FloatField()),
-                ('outcome', models.CharField(max_length=20)),
-                ('items', models.PositiveIntegerField()),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
-            ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='proposal_day_day')],
+            },
         ),
         migrations.CreateModel(
             name='Label',
@@ -273,6 +248,53 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['day', 'segment'], name='label_by_day'), models.Index(fields=['segment', '-proposal'], name='label_by_segment')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ItemDay',
+            fields=[
+                ('pk', models.CompositePrimaryKey('segment', 'day', 'kind', 'happened', 'bucket', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField()),
+                ('kind', models.CharField(max_length=30)),
+                ('happened', models.CharField(max_length=20)),
+                ('bucket', models.SmallIntegerField()),
+                ('items', models.PositiveIntegerField()),
+                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='item_day_day')],
+            },
+        ),
+        migrations.CreateModel(
+            name='CallDay',
+            fields=[
+                ('pk', models.CompositePrimaryKey('segment', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField()),
+                ('calls', models.PositiveIntegerField()),
+                ('failed', models.PositiveIntegerField()),
+                ('unknown', models.PositiveIntegerField()),
+                ('tokens_in', models.BigIntegerField()),
+                ('tokens_out', models.BigIntegerField()),
+                ('money_micros', models.BigIntegerField()),
+                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='call_day_day')],
+            },
+        ),
+        migrations.CreateModel(
+            name='AuditDay',
+            fields=[
+                ('pk', models.CompositePrimaryKey('segment', 'day', 'disposition', 'chance', 'outcome', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField()),
+                ('disposition', models.CharField(max_length=20)),
+                ('chance', models.FloatField()),
+                ('outcome', models.CharField(max_length=20)),
+                ('items', models.PositiveIntegerField()),
+                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.segment')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['day'], name='audit_day_day')],
             },
         ),
         migrations.RunSQL(DAY_OF, UNDO_DAY_OF),

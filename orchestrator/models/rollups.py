@@ -32,7 +32,11 @@ class ChangedDay(models.Model):
 
 
 class Segment(models.Model):
-    """What proposals are told apart by in reports. Of work that is about no proposal, most is empty."""
+    """What proposals are told apart by in reports. Of work that is about no proposal, most is empty.
+
+    One without a workflow is everything together, in its currency: most people want to see that, and a
+    report that narrows nothing reads a few lines of it.
+    """
 
     id = models.AutoField(primary_key=True)
     workflow = models.CharField(max_length=100)
@@ -69,7 +73,7 @@ class Segment(models.Model):
 class ProposalDay(models.Model):
     """What became of the proposals of a day, as it is known now."""
 
-    pk = models.CompositePrimaryKey("day", "segment", "disposition", "status", "edited", "chance")
+    pk = models.CompositePrimaryKey("segment", "day", "disposition", "status", "edited", "chance")
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     disposition = models.CharField(max_length=20)
@@ -81,6 +85,10 @@ class ProposalDay(models.Model):
     proposals = models.PositiveIntegerField()
     amount = _amount()
 
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="proposal_day_day")]
+
     def __str__(self) -> str:
         return f"{self.day} {self.segment_id} {self.disposition} {self.status}"
 
@@ -89,8 +97,8 @@ class RuleDay(models.Model):
     """What versions of rules did not let pass of the proposals of a day, and what people said of it."""
 
     pk = models.CompositePrimaryKey(
-        "day",
         "segment",
+        "day",
         "rule_version",
         "enforced",
         "result",
@@ -116,6 +124,10 @@ class RuleDay(models.Model):
     measured = models.PositiveIntegerField()
     handled_ms = models.BigIntegerField()
 
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="rule_day_day")]
+
     def __str__(self) -> str:
         return f"{self.day} {self.rule_version_id} {self.result}"
 
@@ -123,7 +135,7 @@ class RuleDay(models.Model):
 class ScoreDay(models.Model):
     """How the scores of the proposals of a day lie, in hundredths, and what people found."""
 
-    pk = models.CompositePrimaryKey("day", "segment", "disposition", "bin")
+    pk = models.CompositePrimaryKey("segment", "day", "disposition", "bin")
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     disposition = models.CharField(max_length=20)
@@ -132,6 +144,10 @@ class ScoreDay(models.Model):
     proposals = models.PositiveIntegerField()
     right = models.PositiveIntegerField()
     wrong = models.PositiveIntegerField()
+
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="score_day_day")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.segment_id} {self.bin}"
@@ -167,7 +183,7 @@ class Label(models.Model):
 class AuditDay(models.Model):
     """What chance drew of the proposals of a day, and what came of it."""
 
-    pk = models.CompositePrimaryKey("day", "segment", "disposition", "chance", "outcome")
+    pk = models.CompositePrimaryKey("segment", "day", "disposition", "chance", "outcome")
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     disposition = models.CharField(max_length=20)
@@ -176,6 +192,10 @@ class AuditDay(models.Model):
     outcome = models.CharField(max_length=20)
     items = models.PositiveIntegerField()
 
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="audit_day_day")]
+
     def __str__(self) -> str:
         return f"{self.day} {self.segment_id} {self.outcome}"
 
@@ -183,7 +203,7 @@ class AuditDay(models.Model):
 class ItemDay(models.Model):
     """What was put before people on a day, and what left them on that day."""
 
-    pk = models.CompositePrimaryKey("day", "segment", "kind", "happened", "bucket")
+    pk = models.CompositePrimaryKey("segment", "day", "kind", "happened", "bucket")
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     kind = models.CharField(max_length=30)
@@ -193,6 +213,10 @@ class ItemDay(models.Model):
     bucket = models.SmallIntegerField()
     items = models.PositiveIntegerField()
 
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="item_day_day")]
+
     def __str__(self) -> str:
         return f"{self.day} {self.kind} {self.happened}"
 
@@ -200,7 +224,7 @@ class ItemDay(models.Model):
 class ReviewerDay(models.Model):
     """What one person decided on a day, and did not take back."""
 
-    pk = models.CompositePrimaryKey("day", "reviewer", "segment", "kind", "verdict", "bucket")
+    pk = models.CompositePrimaryKey("segment", "day", "reviewer", "kind", "verdict", "bucket")
     day = models.DateField()
     reviewer = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
@@ -213,6 +237,10 @@ class ReviewerDay(models.Model):
     decisions = models.PositiveIntegerField()
     handled_ms = models.BigIntegerField()
 
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="reviewer_day_day")]
+
     def __str__(self) -> str:
         return f"{self.day} {self.reviewer_id} {self.verdict}"
 
@@ -220,7 +248,7 @@ class ReviewerDay(models.Model):
 class CallDay(models.Model):
     """What agents were called for inside runs that began on a day and have ended."""
 
-    pk = models.CompositePrimaryKey("day", "segment")
+    pk = models.CompositePrimaryKey("segment", "day")
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     calls = models.PositiveIntegerField()
@@ -230,6 +258,10 @@ class CallDay(models.Model):
     tokens_in = models.BigIntegerField()
     tokens_out = models.BigIntegerField()
     money_micros = models.BigIntegerField()
+
+    class Meta:
+        # engine.rollups: the lines of a day.
+        indexes = [models.Index(fields=["day"], name="call_day_day")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.segment_id}"

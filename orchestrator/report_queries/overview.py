@@ -1,10 +1,14 @@
 """The overview: from proposed to ran, how long people were waited for, what came in and what went out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Any, LiteralString
 
 from orchestrator.core.statistics.figures import Outcomes
 from orchestrator.core.statistics.intervals import Rate
+from orchestrator.core.statistics.outcomes import RAN, ending
+from orchestrator.report_queries import counted
 from orchestrator.report_queries.scope import OF_PROPOSALS, Scope, Tally, Times
 
 KNOWN = OF_PROPOSALS | {"rule"}
@@ -38,7 +42,7 @@ class Traffic:
     day: date
     opened: int
     decided: int
-    # Of those decided: after their deadline had passed.
+    # Of those decided: after their deadline.
     late: int
     expired: int
     withdrawn: int
@@ -73,4 +77,99 @@ class Overview:
 
 def overview(scope: Scope) -> Overview:
     """Narrowed by a rule: proposals that this rule did not let pass where it decided. Then no waits."""
-    raise NotImplementedError
+    lines = counted.ended(scope)
+    found, amounts = counted.outcomes_of(lines)
+    traffic = _traffic(scope)
+    decided = sum(day.decided for day in traffic)
+    late, expired = sum(day.late for day in traffic), sum(day.expired for day in traffic)
+    return Overview(
+        scope=scope,
+        streams=_streams(lines),
+        outcomes=found,
+        amounts=amounts,
+        wait=counted.times_of({} if scope.rule else _waited(scope)),
+        handling=counted.times_of({} if scope.rule else _handled(scope)),
+        traffic=traffic,
+        in_time=Rate(decided - late, decided + expired),
+        ignored=scope.ignored(KNOWN),
+    )
+
+
+def _streams(lines: list[tuple[Any, ...]]) -> tuple[Stream, ...]:
+    tallies: dict[tuple[str, str, bool], Tally] = {}
+    for disposition, status, edited, currency, count, amount in lines:
+        key = (disposition, status, edited)
+        more = Tally(int(count), {currency: int(amount)} if currency else {})
+        tallies[key] = tallies.get(key, Tally()) + more
+    return tuple(
+        Stream(
+            disposition=disposition,
+            status=status,
+            edited=edited,
+            ending=ending(disposition, status, edited=edited),
+            ran=RAN.get(status, ""),
+            tally=tally,
+        )
+        for (disposition, status, edited), tally in tallies.items()
+    )
+
+
+def _traffic(scope: Scope) -> tuple[Traffic, ...]:
+    if scope.rule:
+        return ()
+    sums = counted.rows(
+        f"""
+        SELECT c.day, c.happened, sum(c.items)
+          FROM orchestrator_itemday c
+         WHERE {counted.within(scope)} AND c.kind <> ALL(%(blind)s)
+         GROUP BY c.day, c.happened
+        """,
+        counted.values_of(scope, blind=counted.BLIND),
+    )
+    counts = {(day, happened): int(count) for day, happened, count in sums}
+    return tuple(_day(counts, scope.since + timedelta(days=place)) for place in range(scope.days))
+
+
+def _day(counts: Mapping[tuple[date, str], int], day: date) -> Traffic:
+    of = {name: counts.get((day, name), 0) for name in _HAPPENED}
+    return Traffic(
+        day=day,
+        opened=of["opened"],
+        decided=of["decided"] + of["late"],
+        late=of["late"],
+        expired=of["expired"],
+        withdrawn=of["withdrawn"],
+    )
+
+
+_HAPPENED = ("opened", "decided", "late", "expired", "withdrawn")
+
+
+def _waited(scope: Scope) -> dict[int, int]:
+    return _buckets(
+        f"""
+        SELECT c.bucket, sum(c.items)
+          FROM orchestrator_itemday c
+         WHERE {counted.within(scope)} AND c.kind <> ALL(%(blind)s)
+           AND c.happened IN ('decided', 'late')
+         GROUP BY c.bucket
+        """,
+        scope,
+    )
+
+
+def _handled(scope: Scope) -> dict[int, int]:
+    return _buckets(
+        f"""
+        SELECT c.bucket, sum(c.decisions)
+          FROM orchestrator_reviewerday c
+         WHERE {counted.within(scope)} AND c.kind <> ALL(%(blind)s)
+         GROUP BY c.bucket
+        """,
+        scope,
+    )
+
+
+def _buckets(statement: LiteralString, scope: Scope) -> dict[int, int]:
+    found = counted.rows(statement, counted.values_of(scope, blind=counted.BLIND))
+    return {bucket: int(count) for bucket, count in found}

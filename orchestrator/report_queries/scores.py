@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orchestrator.core.statistics.calibration import edges_of
+from orchestrator.report_queries import counted
 from orchestrator.report_queries.scope import Scope
 
 BINS = 100
@@ -39,4 +41,22 @@ def score_histogram(
 
     What a rule held or blocked has a score as well, but no threshold changes what becomes of it.
     """
-    raise NotImplementedError
+    sums = counted.rows(
+        f"""
+        SELECT c.bin, sum(c.proposals)::bigint, sum(c."right")::bigint, sum(c.wrong)::bigint
+          FROM orchestrator_scoreday c
+         WHERE {counted.within(scope)} AND c.disposition = ANY(%(dispositions)s)
+         GROUP BY c.bin
+        """,
+        counted.values_of(scope, dispositions=list(dispositions)),
+    )
+    counts = {place: numbers for place, *numbers in sums}
+    edges = edges_of(BINS)
+    return ScoreHistogram(
+        bins=tuple(
+            ScoreBin(edges[place], edges[place + 1], *counts.get(place, (0, 0, 0)))
+            for place in range(BINS)
+        ),
+        without_score=counts.get(-1, (0,))[0],
+        days=scope.days,
+    )
