@@ -28,15 +28,9 @@ LOOK_EVERY_S = 60
 
 @dataclass
 class _Pace:
-    """When this process looks next; also what cannot be read just now is not tried again before."""
+    """When this process looks again; what cannot be read just now is not tried every second either."""
 
     again_at: float = 0.0
-
-    def is_due(self) -> bool:
-        if time.monotonic() < self.again_at:
-            return False
-        self.again_at = time.monotonic() + LOOK_EVERY_S
-        return True
 
 
 _pace = _Pace()
@@ -44,7 +38,10 @@ _pace = _Pace()
 
 def follow() -> int:
     """Called by every sweeper; says how many letters it stored."""
-    return send_due(timezone.now()) if _pace.is_due() else 0
+    if time.monotonic() < _pace.again_at:
+        return 0
+    _pace.again_at = time.monotonic() + LOOK_EVERY_S
+    return send_due(timezone.now())
 
 
 def send_due(now: datetime) -> int:
