@@ -1,6 +1,6 @@
 """Reads of contracts, for pages and API alike."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -42,6 +42,15 @@ def contract_versions(kind: str, name: str, *, at_most: int) -> list[ContractVer
     """Newest first, without their schemas."""
     rows = _versions().filter(contract__kind=kind, contract__name=name)
     return list(rows.defer("schema").order_by("-number")[:at_most])
+
+
+def masked_by(contracts: Collection[int]) -> dict[int, list[str]]:
+    """By contract, what any of its versions masks: what was hidden once stays hidden."""
+    rows = ContractVersion.objects.filter(contract__in=contracts).values_list("contract", "masked")
+    found: dict[int, set[str]] = {}
+    for contract, pointers in rows:
+        found[contract] = found.get(contract, set()) | set(pointers)
+    return {contract: sorted(pointers) for contract, pointers in found.items()}
 
 
 @lru_cache(maxsize=1_000)

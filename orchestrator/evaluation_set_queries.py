@@ -1,13 +1,15 @@
 """Proposals that people judged, as examples to test the next version of an agent or a rule on."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from django.db.models import Exists, OuterRef, Q
 
 from orchestrator.audit_queries import JUDGED_OPENLY, SAMPLED, Truth, truths_of
+from orchestrator.contract_queries import masked_by
 from orchestrator.core.evaluation_sets import Example
 from orchestrator.core.policy import auditing
+from orchestrator.core.policy.masking import mask
 from orchestrator.models import PolicyCheck, Proposal, ReviewItem
 
 # So many are read at once; however large the set, no more than these are in memory.
@@ -23,12 +25,18 @@ class Wanted:
     agent_version: str = ""
 
 
-def examples(wanted: Wanted) -> Iterator[Example]:
-    """Oldest first. What is in dispute, or judged by nobody, is no example."""
+def examples(
+    wanted: Wanted, *, masked: bool = False, without: Collection[str] = ()
+) -> Iterator[Example]:
+    """Oldest first. What is in dispute, or judged by nobody, is no example.
+
+    `masked` hides what the contract of the action hides, in any of its versions.
+    """
     after = ""
     while rows := _judged(wanted, after):
         after = rows[-1].pk
-        yield from _examples_of(rows)
+        found = _examples_of([row for row in rows if row.pk not in without])
+        yield from _hidden(rows, found) if masked else found
 
 
 def _judged(wanted: Wanted, after: str) -> list[Proposal]:
@@ -58,6 +66,25 @@ def _fired(pks: Sequence[str]) -> dict[str, set[str]]:
     for proposal, slug in failed.values_list("proposal", "rule_version__rule__slug"):
         found.setdefault(proposal, set()).add(slug)
     return found
+
+
+def _hidden(rows: Sequence[Proposal], examples: Iterable[Example]) -> Iterator[Example]:
+    contract_of = {row.pk: row.contract_version.contract_id for row in rows if row.contract_version}
+    pointers = masked_by(set(contract_of.values()))
+    for example in examples:
+        contract = contract_of.get(example.proposal)
+        yield _masked(example, pointers.get(contract, ()) if contract else ())
+
+
+def _masked(example: Example, pointers: Sequence[str]) -> Example:
+    """Copies of what is hidden are hidden as well, wherever the agent put them."""
+    if not pointers:
+        return example
+    named = {"args": example.args, "target": example.target, "action": example.action}
+    shown = mask({"proposal": named}, pointers)["proposal"]
+    if shown == named:
+        return example
+    return replace(example, args=shown["args"], target=shown["target"], masked=list(pointers))
 
 
 def _example(row: Proposal, truth: Truth, rules: set[str]) -> Example:

@@ -312,6 +312,11 @@ HISTORY_TIMEOUT_MS = _number("HISTORY_TIMEOUT_MS", 500, low=10, high=30_000)
 # Backtests: what one looks at unless told otherwise, what it keeps, and what a review costs.
 BACKTEST_PROPOSALS_MAX = _number("BACKTEST_PROPOSALS_MAX", 10_000, low=1, high=1_000_000)
 BACKTEST_FLIPS_MAX = _number("BACKTEST_FLIPS_MAX", 1_000, low=1, high=100_000)
+# Suggested rules: of an action so many of the newest judged proposals are looked at, none larger.
+SUGGESTION_PROPOSALS_MAX = _number("SUGGESTION_PROPOSALS_MAX", 2_000, low=50, high=20_000)
+SUGGESTION_PAYLOAD_BYTES_MAX = _number(
+    "SUGGESTION_PAYLOAD_BYTES_MAX", 20_000, low=1_000, high=1_000_000
+)
 REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
 REVIEWER_HOURS_A_DAY = _number("REVIEWER_HOURS_A_DAY", 6, low=1, high=24)
 # Reports: how often changed days are counted again, and how long one sweep may be busy with it.
@@ -336,6 +341,8 @@ WEBHOOK_HOSTS_TRUSTED = _names("WEBHOOK_HOSTS_TRUSTED", "")
 WEBHOOKS_MAX = _number("WEBHOOKS_MAX", 50, low=1, high=1_000)
 # Mail waits a moment, so that what happens within it goes in one.
 NOTICE_MAIL_WAIT_S = _number("NOTICE_MAIL_WAIT_S", 60, low=0, high=86_400)
+# From this hour of Monday on, in UTC, the report of the week before is sent.
+WEEKLY_REPORT_HOUR = _number("WEEKLY_REPORT_HOUR", 6, low=0, high=23)
 NOTICE_RETRY_HOURS = _number("NOTICE_RETRY_HOURS", 24, low=1, high=720)
 NOTICE_KEEP_DAYS = _number("NOTICE_KEEP_DAYS", 90, low=1, high=3_650)
 

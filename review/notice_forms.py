@@ -38,9 +38,19 @@ class ChoicesForm(forms.Form):
         chosen: Mapping[str, Ways],
         address: str,
         has_mail: bool,
+        weekly_report: bool | None = None,
     ) -> None:
+        """`weekly_report` is None for whoever may not see what it says."""
         super().__init__(data, initial={"address": address})
         self.fields["address"].disabled = not has_mail
+        if weekly_report is not None:
+            self.fields["weekly_report"] = forms.BooleanField(
+                label="The report of each week, on Monday",
+                required=False,
+                initial=weekly_report,
+                disabled=not has_mail,
+                help_text="What ran by itself and how sure that is, what people decided, what comes.",
+            )
         for kind in NoticeKind.values:
             ways = chosen.get(kind, DEFAULTS[kind])
             self.fields[f"{kind}-in_app"] = _box(kind, "in the bell", ways.in_app)
@@ -50,6 +60,9 @@ class ChoicesForm(forms.Form):
         for kind, label in NoticeKind.choices:
             boxes = self[f"{kind}-in_app"], self[f"{kind}-email"]
             yield Line(label, WHEN[kind], ICONS[kind], *boxes)
+
+    def wants_report(self) -> bool | None:
+        return self.cleaned_data.get("weekly_report")
 
     def ways(self) -> dict[str, Ways]:
         sent = self.cleaned_data

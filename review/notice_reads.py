@@ -10,6 +10,7 @@ from orchestrator.models import (
     NoticeChoice,
     Team,
     WebhookEndpoint,
+    WeeklyReport,
 )
 from review.paging import Page, newest_first
 
@@ -35,6 +36,10 @@ def choices_of(user: Any) -> dict[str, NoticeChoice]:
 def address_of(user: Any) -> str:
     found = NoticeAddress.objects.filter(user=user).values_list("address", flat=True).first()
     return found or ""
+
+
+def wants_report(user: Any) -> bool:
+    return WeeklyReport.objects.filter(user=user, is_wanted=True).exists()
 
 
 def endpoints() -> Sequence[WebhookEndpoint]:

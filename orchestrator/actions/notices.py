@@ -25,6 +25,7 @@ from orchestrator.models import (
     NoticeKind,
     Team,
     WebhookEndpoint,
+    WeeklyReport,
 )
 from orchestrator.outside import Refused, place_of
 
@@ -66,19 +67,33 @@ def read_all(actor: Actor, until: int) -> int:
 
 
 @transaction.atomic
-def choose(actor: Actor, choices: Mapping[str, Ways], *, address: str) -> None:
-    """How they want to hear of each kind, and where mail for them goes."""
+def choose(
+    actor: Actor,
+    choices: Mapping[str, Ways],
+    *,
+    address: str,
+    weekly_report: bool | None = None,
+) -> None:
+    """How they want to hear of each kind, where mail for them goes, and whether a report comes with it.
+
+    None leaves the report as it was.
+    """
     user = _person(actor)
     unknown = set(choices) - set(NoticeKind.values)
     if unknown:
         raise BadInput("kind", f"choose among {', '.join(NoticeKind.values)}.")
-    _check_address(address, is_needed=any(ways.email for ways in choices.values()))
+    if weekly_report:
+        require(actor, "audit.view", "get the weekly report")
+    has_mail = bool(weekly_report) or any(ways.email for ways in choices.values())
+    _check_address(address, is_needed=has_mail)
     NoticeChoice.objects.bulk_create(
         (NoticeChoice(user=user, kind=kind, **ways._asdict()) for kind, ways in choices.items()),
         update_conflicts=True,
         unique_fields=["user", "kind"],
         update_fields=["in_app", "email"],
     )
+    if weekly_report is not None:
+        WeeklyReport.objects.update_or_create(user=user, defaults={"is_wanted": weekly_report})
     _set_address(actor, user, address)
 
 

@@ -21,7 +21,7 @@ from orchestrator.core.policy import catalogue, guardrails, history
 from orchestrator.models import Backtest, Rule, RuleVersion
 
 # Pages of rules have these addresses.
-TAKEN = frozenset({"new", "check"})
+TAKEN = frozenset({"new", "check", "suggestions", "evaluation-set"})
 SCOPES = ("actions", "agents", "workflows", "tiers")
 PATTERNS_MAX = 100
 TEXT_LENGTH_MAX = {"title": 200, "message": 1_000, "owner": 100, "note": 5_000}

@@ -14,6 +14,7 @@ from orchestrator.api import (
     certificates,
     contracts,
     dead_letters,
+    evaluation_sets,
     events,
     problems,
     proposals,
@@ -62,6 +63,7 @@ api.add_router("", runs.router)
 api.add_router("", workflows.router)
 api.add_router("", rules.router)
 api.add_router("", backtests.router)
+api.add_router("", evaluation_sets.router)
 api.add_router("", contracts.router)
 api.add_router("", events.router)
 api.add_router("", dead_letters.router)

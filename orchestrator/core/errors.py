@@ -29,6 +29,7 @@ CountersignError
 │   ├── ItemChanged         the reviewer looked at an older version
 │   ├── BatchChanged        likewise, of several items at once
 │   ├── RuleChanged         somebody else wrote a version of the rule in between
+│   ├── SuggestionChanged   people judged more meanwhile, and something else is suggested
 │   ├── ChangeWaiting       somebody already asked for a change of the rule
 │   ├── RoutesChanged       somebody else saved routes in between
 │   ├── ContractChanged     likewise, a version of the contract
@@ -385,6 +386,14 @@ class RuleChanged(Conflict):
     slug: str
     seen: int
     current: int
+
+
+@dataclass(eq=False)
+class SuggestionChanged(Conflict):
+    """People judged more proposals of {action} meanwhile, and what is suggested is something else now, or nothing. No rule was written; look at it again."""
+
+    code: ClassVar[str] = "suggestion-changed"
+    action: str
 
 
 @dataclass(eq=False)

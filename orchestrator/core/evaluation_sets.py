@@ -7,21 +7,22 @@ changed or added to is known for one.
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import NamedTuple
 
 from orchestrator.core.codec import Json, JsonLimits, canonical, digest, safe_json
 from orchestrator.core.errors import BadJson, EvaluationSetBroken
 
 FORMAT = 1
-HEAD, SEAL = "evaluation_set", "seal"
+HEAD, SEAL, MASKED = "evaluation_set", "seal", "masked"
 LIMITS = JsonLimits(bytes_max=4_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """`should_run` is what the last person who judged it said; `said_by` whether that was a review, an
-    audit or an adjudication. Only audits that chance `drew` stand for what nobody looked at."""
+    audit or an adjudication. Only audits that chance `drew` stand for what nobody looked at. Where
+    something is `masked`, by these pointers, the digest is still that of what was proposed."""
 
     proposal: str
     at: str
@@ -39,6 +40,7 @@ class Example:
     confidence: float | None
     disposition: str
     rules: list[str]
+    masked: list[str] = field(default_factory=list)
 
 
 class Checked(NamedTuple):
@@ -75,7 +77,11 @@ def check(found: Iterable[str]) -> Checked:
 def _documents(examples: Iterable[Example], asked: dict[str, Json]) -> Iterator[dict[str, Json]]:
     yield {HEAD: FORMAT, **asked}
     for example in examples:
-        yield asdict(example)
+        document = asdict(example)
+        if not example.masked:
+            # Not named in sets of old, and only where there is something to say.
+            del document[MASKED]
+        yield document
 
 
 def _check_line(line: str, number: int) -> None:
@@ -84,8 +90,11 @@ def _check_line(line: str, number: int) -> None:
         if data.get(HEAD) != FORMAT:
             raise EvaluationSetBroken(1, f"it is not an evaluation set of format {FORMAT}.")
         return
-    if set(data) != _NAMES:
+    if set(data) | {MASKED} != _NAMES:
         raise EvaluationSetBroken(number, "it is not an example, or lacks some of it.")
+    if data.get(MASKED):
+        # What its digest is of cannot be told from what is left.
+        return
     payload = canonical({name: data[name] for name in ("action", "args", "target")})
     if digest(payload) != data["payload_digest"]:
         raise EvaluationSetBroken(number, "its arguments are not those of its digest.")

@@ -98,11 +98,11 @@ def _unheld() -> QuerySet[Delivery]:
 
 def _going_along(first: Delivery) -> Sequence[Delivery]:
     """Also those that only wait for company."""
-    if first.channel != Delivery.Channel.EMAIL:
+    if first.channel != Delivery.Channel.EMAIL or first.kind == Delivery.WEEKLY_REPORT:
         return []
     ready = Q(tries=0) | Q(not_before__lte=Now())
     same = _unheld().filter(ready, channel=first.channel, address=first.address)
-    same = same.exclude(pk=first.pk)
+    same = same.exclude(pk=first.pk).exclude(kind=Delivery.WEEKLY_REPORT)
     return list(same.order_by("pk")[: MAILS_TOGETHER_MAX - 1])
 
 

@@ -1,4 +1,4 @@
-"""Mails about notices: a sentence and a link each, and nothing to decide with.
+"""Mails: about notices a sentence and a link each, or a report; and nothing to decide with.
 
 What is waiting for one person goes together, so that a busy minute is one mail and not fifty.
 """
@@ -42,8 +42,14 @@ def _subject(messages: Sequence[dict[str, Any]]) -> str:
 
 
 def _body(messages: Sequence[dict[str, Any]]) -> str:
-    parts = [f"{one['sentence']}\n{one['link']}\n" for one in messages]
-    return "\n".join([*parts, _footer()])
+    return "\n".join([*map(_part, messages), _footer()])
+
+
+def _part(message: dict[str, Any]) -> str:
+    """A report is all text; its links stand where they belong."""
+    if message["kind"] == Delivery.WEEKLY_REPORT:
+        return str(message["text"])
+    return f"{message['sentence']}\n{message['link']}\n"
 
 
 def _footer() -> str:

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from orchestrator import queue
 from orchestrator.core import events as ev
-from orchestrator.engine import audits, deliveries, notices, quarantine, rollups
+from orchestrator.engine import audits, deliveries, notices, quarantine, rollups, weekly_reports
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.checkpoint import checkpoint
 from orchestrator.failpoints import failpoint
@@ -57,6 +57,7 @@ def sweep() -> Swept:
     )
     # After everything that somebody waits for.
     _guarded(rollups.follow)
+    _guarded(weekly_reports.follow)
     return swept
 
 

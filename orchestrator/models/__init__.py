@@ -13,6 +13,7 @@ from orchestrator.models.notices import (
     NoticeChoice,
     NoticeKind,
     WebhookEndpoint,
+    WeeklyReport,
 )
 from orchestrator.models.policies import EvaluationPolicy
 from orchestrator.models.proposals import (
@@ -94,6 +95,7 @@ __all__ = [
     "Snapshot",
     "Team",
     "WebhookEndpoint",
+    "WeeklyReport",
     "Workflow",
     "WorkflowVersion",
 ]

@@ -98,6 +98,20 @@ class NoticeAddress(models.Model):
         return self.address
 
 
+class WeeklyReport(models.Model):
+    """Whether one person wants the report of each week by mail, and which they were sent last."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.PROTECT, primary_key=True, related_name="weekly_report"
+    )
+    is_wanted = models.BooleanField()
+    # The Monday on which that week began. It stays when they want no more, so that none comes twice.
+    sent_for = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.sent_for}"
+
+
 def new_salt() -> str:
     return secrets.token_hex(32)
 
@@ -138,6 +152,8 @@ class Delivery(models.Model):
     ERROR_LENGTH_MAX: ClassVar[int] = 500
     # No kind of notice: an admin asks whether an endpoint can be reached, a person whether mail comes.
     TEST: ClassVar[str] = "test"
+    # A letter of its own, which goes alone.
+    WEEKLY_REPORT: ClassVar[str] = "weekly_report"
 
     class Channel(models.TextChoices):
         EMAIL = "email", "Email"

@@ -14,7 +14,7 @@ from orchestrator.actions.notices import Ways
 from orchestrator.core.errors import BadInput, NotFound
 from orchestrator.models import Notice, ReviewItem
 from review import notice_reads as reads
-from review.access import requires
+from review.access import may, requires
 from review.addresses import page_of
 from review.notice_forms import ChoicesForm
 from review.presentation.notices import ICONS
@@ -62,11 +62,13 @@ def read_notices(request: HttpRequest) -> HttpResponse:
 @requires("queue.view")
 def notice_choices(request: HttpRequest) -> HttpResponse:
     chosen = reads.choices_of(request.user)
+    sees_reports = may(request.user, "audit.view")
     form = ChoicesForm(
         request.POST if request.method == "POST" else None,
         chosen={kind: Ways(choice.in_app, choice.email) for kind, choice in chosen.items()},
         address=reads.address_of(request.user),
         has_mail=bool(settings.EMAIL_URL),
+        weekly_report=reads.wants_report(request.user) if sees_reports else None,
     )
     if form.is_valid() and _choose(request, form):
         messages.success(request, "Saved.")
@@ -83,7 +85,12 @@ def _is_told(notice: Notice) -> bool:
 
 def _choose(request: HttpRequest, form: ChoicesForm) -> bool:
     try:
-        actions.choose(_actor(request), form.ways(), address=form.cleaned_data["address"])
+        actions.choose(
+            _actor(request),
+            form.ways(),
+            address=form.cleaned_data["address"],
+            weekly_report=form.wants_report(),
+        )
     except BadInput as error:
         form.add_error(error.field if error.field in form.fields else None, error.reason)
         return False

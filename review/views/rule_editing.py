@@ -42,8 +42,6 @@ PARTS = {
 }
 SAVED = "Saved as a draft. It decides nothing yet: backtest it next."
 UNCHANGED = "The newest version says exactly that already, so no other was made."
-# Addresses of this house, which a rule cannot have.
-TAKEN = frozenset({"new", "check"})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -163,7 +161,7 @@ def _check(form: RuleForm, wording: Wording) -> None:
     """What the form itself cannot know."""
     form.is_valid()
     slug = form.cleaned_data.get("slug", "")
-    if slug in TAKEN:
+    if slug in rules.TAKEN:
         form.add_error("slug", "That is an address of this house; choose another name.")
     elif slug and rule_queries.exists(slug):
         form.add_error("slug", _taken(slug))

@@ -57,6 +57,8 @@ def rule_list(request: HttpRequest) -> HttpResponse:
         "following": found[size - 1].rule.slug if found[size:] else "",
         "is_filtered": any(chosen.values()) or bool(after),
         "may_edit": may(request.user, "rules.edit"),
+        "may_export": may(request.user, "evaluation_sets.export"),
+        "sees_suggestions": may(request.user, "audit.view"),
     }
     return render(request, "review/rules.html", facts)
 

@@ -56,6 +56,17 @@ def test_a_line_says_everything_of_an_example() -> None:
     assert list(data) == sorted(data)
 
 
+def test_only_where_something_is_hidden_a_line_says_so() -> None:
+    hidden = replace(EXAMPLE, args=ARGS | {"note": "(masked)"}, masked=["/note"])
+    found = list(lines([EXAMPLE, hidden], ASKED))
+    assert "masked" not in found[1]
+    assert '"masked":["/note"]' in found[2]
+    # The digest stays that of what was proposed, and is no reason to refuse it.
+    assert check(found).examples == 2
+    with pytest.raises(EvaluationSetBroken):
+        check([*found[:2], found[2].replace("(masked)", "(marked)"), found[3]])
+
+
 def _cut(found: list[str]) -> list[str]:
     return found[:-1]
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core import mail as django_mail
 from django.db import connections, transaction
 from django.utils import timezone
 
@@ -28,7 +27,6 @@ from tests.engine.listener import Listener
 from tests.engine.mail_server import MailServer
 
 MESSAGE = {"kind": "item_opened", "item": None, "sentence": "Something waits.", "link": "http://x/"}
-SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 @pytest.fixture(autouse=True)
@@ -399,18 +397,6 @@ def test_what_failed_can_be_sent_again(
 
 
 # Mail -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
-    with MailServer() as server:
-        options = {"host": "127.0.0.1", "port": server.port, "timeout": 2}
-        mailers = {"default": {"BACKEND": SMTP, "OPTIONS": options}}
-        monkeypatch.setattr(settings, "MAILERS", mailers)
-        monkeypatch.setattr(settings, "EMAIL_URL", f"smtp://127.0.0.1:{server.port}")
-        monkeypatch.setattr(settings, "DEFAULT_FROM_EMAIL", "countersign@example.com")
-        monkeypatch.setattr(django_mail, "mailers", type(django_mail.mailers)())
-        yield server
 
 
 def letter(address: str = "rita@example.com") -> Delivery:

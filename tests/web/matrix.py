@@ -114,6 +114,9 @@ PAGES: dict[str, str] = {
     "backtest": "rules.view",
     "backtest_news": "rules.view",
     "cancel_backtest": "rules.edit",
+    "evaluation_set": "evaluation_sets.export",
+    "suggestions": "audit.view",
+    "draft_suggestion": "rules.edit",
     # Settings.
     "settings": "signed in",
     "people": "people.edit",
@@ -187,6 +190,7 @@ API: dict[str, str] = {
     "POST /api/v1/rules/{slug}/versions/{number}/backtest": "admin",
     "GET /api/v1/backtests/{backtest_id}": "read or admin",
     "POST /api/v1/backtests/{backtest_id}/cancel": "admin",
+    "GET /api/v1/evaluation-sets": "admin",
     "PUT /api/v1/contracts/{kind}/{name}": "admin",
     "GET /api/v1/contracts/{kind}/{name}": "read or propose or events or runs or admin",
     "GET /api/v1/contracts": "read or propose or events or runs or admin",

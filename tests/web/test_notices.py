@@ -1,6 +1,7 @@
 """The bell, the list behind it, what reaches whom, and the pages of webhooks."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from orchestrator.models import (
     ReviewItem,
     Team,
     WebhookEndpoint,
+    WeeklyReport,
 )
 from tests.conftest import Cast
 from tests.engine.listener import Listener
@@ -227,6 +229,25 @@ def test_nobody_is_sent_mail_again_and_again(rita: Client, mail: None) -> None:
     assert Delivery.objects.count() == actions.ADDRESS_CHANGES_PER_HOUR
     change("")
     assert not NoticeAddress.objects.exists()
+
+
+def test_who_may_see_reports_can_have_one_each_week(
+    max_: Client, rita: Client, cast: Cast, mail: None
+) -> None:
+    assert 'name="weekly_report"' in text_of(max_, "/me/notices/")
+    assert 'name="weekly_report"' not in text_of(rita, "/me/notices/")
+    rita.post("/me/notices/", {"weekly_report": "on", "address": "rita@example.com"})
+    assert not WeeklyReport.objects.exists()
+    refused = max_.post("/me/notices/", {"weekly_report": "on", "address": ""})
+    assert refused.status_code == 422
+    assert "say where mail for you goes" in refused.text
+    page = max_.post(
+        "/me/notices/", {"weekly_report": "on", "address": "max@example.com"}, follow=True
+    ).text
+    assert WeeklyReport.objects.get(user=cast.max).is_wanted
+    assert re.search(r'name="weekly_report"[^>]* checked', page)
+    max_.post("/me/notices/", {"address": "max@example.com"})
+    assert not WeeklyReport.objects.get(user=cast.max).is_wanted
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b\nBcc: c@d.example", "a@b.c" * 200])

@@ -36,6 +36,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "people.edit",
             "webhooks.edit",
             "reports.reviewers",
+            "evaluation_sets.export",
         }
     )
     | _DECIDE
