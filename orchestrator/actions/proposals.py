@@ -276,7 +276,7 @@ class _Judged:
     def release(self) -> None:
         if self.effect:
             effects.release(self.proposal, effect=self.effect, disposition=self.disposition)
-        audits.draw(self.proposal, self.disposition.verdict)
+        audits.draw(self.proposal, self.disposition)
         audit(
             self.actor,
             "proposal.submitted",
@@ -496,6 +496,8 @@ def _store_judgement(proposal: Proposal, judgement: _Judgement) -> Disposition:
         score=proposal.confidence,
         raw=proposal.confidence,
     )
+    # Before it counts as one of its own stratum.
+    chance = audits.chance_of(proposal, judgement.verdict)
     proposal.disposition = judgement.verdict
     if judgement.verdict == "revise":
         proposal.due_at = timezone.now() + timedelta(hours=settings.REVISION_DUE_HOURS)
@@ -508,6 +510,7 @@ def _store_judgement(proposal: Proposal, judgement: _Judgement) -> Disposition:
         band=judgement.outcome.band,
         score=proposal.confidence,
         reasons=list(judgement.outcome.reasons),
+        draw_chance=chance,
     )
 
 

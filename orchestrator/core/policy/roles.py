@@ -33,6 +33,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "tokens.issue",
             "people.edit",
             "webhooks.edit",
+            "gold.edit",
         }
     )
     | _DECIDE
