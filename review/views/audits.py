@@ -37,6 +37,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "today": audit_reads.judged_today(reader),
         "figures": audit_reads.figures(),
         "may_judge": may(reader, "audits.decide"),
+        "may_keep_gold": may(reader, "gold.edit"),
     }
     return render(request, "review/audits.html", facts)
 
