@@ -540,7 +540,10 @@ def _open_item(
 
 def _carried(after: Replaced | None) -> dict[str, Any]:
     """Who had the last one decides about the next: a team that it was handed to, and its urgency."""
-    before = after.proposal.review_items.order_by("-pk").first() if after else None
+    if after is None:
+        return {}
+    items = ReviewItem.objects.openly().filter(proposal=after.proposal)
+    before = items.order_by("-pk").first()
     if before is None:
         return {}
     found: dict[str, Any] = {"team": before.team} if before.team_id else {}

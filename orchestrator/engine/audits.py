@@ -44,7 +44,8 @@ def chance_of(proposal: Proposal, verdict: str) -> float | None:
     Asked once, when it is disposed of, and stored there; nothing works it out a second time.
     """
     wanted = DRAWS.get(verdict)
-    if wanted is None:
+    if wanted is None or proposal.edited_by_id is not None:
+        # What a person wrote tells nothing of its agent, and another person decides about it anyway.
         return None
     plan = _plan(wanted)
     if plan.is_fixed:
@@ -122,7 +123,8 @@ def draw_second(item: ReviewItem, decision: Decision) -> ReviewItem | None:
         return None
     if not sampling.drawn(_key(), decision.pk, share, kind.value):
         return None
-    if proposal.review_items.filter(kind__in=ReviewItem.BLIND).exists():
+    blind = proposal.review_items.filter(kind__in=ReviewItem.BLIND)
+    if blind.exclude(status=ReviewItem.Status.WITHDRAWN).exists():
         # Drawn before, to be judged without anybody knowing this verdict.
         return None
     return _open(

@@ -27,9 +27,13 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def waiting(self) -> "ReviewItemQuerySet":
         return self.filter(status=ReviewItem.Status.WAITING)
 
+    def openly(self) -> "ReviewItemQuerySet":
+        """What people decide seeing everything; what is judged blind is nobody's else to see."""
+        return self.exclude(kind__in=ReviewItem.BLIND)
+
     def in_queue(self) -> "ReviewItemQuerySet":
         """Waiting where people look for work; blind audits are handed out one by one elsewhere."""
-        return self.waiting().exclude(kind__in=ReviewItem.BLIND)
+        return self.waiting().openly()
 
 
 class ReviewItem(models.Model):
