@@ -75,13 +75,24 @@ def main_of(client: Client, address: str) -> str:
 def test_nothing_is_told_before_the_verdict(rolf: Client, blind: Proposal) -> None:
     main = main_of(rolf, begin(rolf))
     assert "Should this run?" in main
-    words = (*TELLING, "rita", "0.1", "As the letter says.", "As told.", WHY, "gold", "Gold", "second", "Second")
+    words = (
+        *TELLING,
+        "rita",
+        "0.1",
+        "As the letter says.",
+        "As told.",
+        WHY,
+        "gold",
+        "Gold",
+        "second",
+        "Second",
+    )
     assert [word for word in words if word in main] == []
     assert blind.pk not in main
 
 
 def test_all_kinds_look_alike(
-    settings: Settings, sign_in: SignIn, uma: User, rolf: Client, golden: GoldItem, propose: Propose
+    settings: Settings, sign_in: SignIn, golden: GoldItem, propose: Propose
 ) -> None:
     """A gold item, an audit and a second review of the same words, each in somebody's hands."""
     settings.SECOND_REVIEW_SHARE = 1.0
@@ -183,9 +194,9 @@ def test_a_gold_item_shows_the_known_answer(rolf: Client, golden: GoldItem) -> N
 
 
 def test_a_disagreement_is_shown_once_it_is_settled(
-    sign_in: SignIn, uma: User, rita: Client, rolf: Client, second: ReviewItem, approved: Proposal
+    sign_in: SignIn, uma: User, rita: Client, rolf: Client, second: ReviewItem
 ) -> None:
-    address = f"/proposals/{approved.pk}/"
+    address = f"/proposals/{second.proposal_id}/"
     judge(rolf, begin(rolf), "reject")
     assert "both say otherwise" not in rita.get(address).text
     third = sign_in(uma)
