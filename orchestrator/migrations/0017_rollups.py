@@ -121,7 +121,7 @@ SELECT day::date, to_timestamp(0)
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orchestrator', '0014_rollbacks'),
+        ('orchestrator', '0016_sampling'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

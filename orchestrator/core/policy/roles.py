@@ -37,6 +37,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "webhooks.edit",
             "reports.reviewers",
             "evaluation_sets.export",
+            "gold.edit",
         }
     )
     | _DECIDE
