@@ -64,18 +64,17 @@ def measure_counting() -> dict[str, float]:
 
 def measure_reports() -> dict[str, Timed]:
     """By their pages. Where none answers yet, what it would read is measured, and said to be only that."""
-    client = _manager()
-    return {name: _measure(client, name) for name in READS}
+    return {name: _measure(name) for name in READS}
 
 
-def _measure(client: Client, name: str) -> Timed:
+def _measure(name: str) -> Timed:
     path = f"/reports/{name}/"
     try:
         resolve(path)
     except Resolver404:
         sys.stdout.write(f"\nno page answers {path}: reports.{name} is what it reads alone\n")
         return _read(READS[name])
-    return ask_each([client], [f"{path}?{query}" for query in _queries()])
+    return ask_each([_manager()], [f"{path}?{query}" for query in _queries()])
 
 
 def _queries() -> list[str]:
