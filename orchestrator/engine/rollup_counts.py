@@ -17,7 +17,7 @@ from orchestrator.core import typeid
 from orchestrator.core.definitions import DIRECT
 from orchestrator.core.policy import auditing
 from orchestrator.core.policy.changes import RESERVED
-from orchestrator.core.statistics.buckets import A_DOUBLING
+from orchestrator.core.statistics import buckets
 from orchestrator.models import Disposition
 
 # An amount of more digits is none that anybody deals in, and would make every sum meaningless.
@@ -201,7 +201,10 @@ KNOW_AGAIN: LiteralString = "ANALYZE day_proposal"
 _TWICE: LiteralString = (
     "CROSS JOIN LATERAL (VALUES (d.segment_id), (d.total_id)) AS counted_in(segment)"
 )
-_BUCKET: LiteralString = f"floor(ln(greatest(seconds, 1)) / ln(2::float8) * {A_DOUBLING})"
+_BUCKET: LiteralString = f"""
+    CASE WHEN seconds IS NULL THEN {buckets.NONE}
+         ELSE floor(ln(greatest(seconds, 1)) / ln(2::float8) * {buckets.A_DOUBLING}) END
+"""
 
 # As `audit_queries.truths_of`: of each source the last verdict, and of the sources the strongest. One
 # whose verdict is in dispute says nothing, and keeps the weaker ones from saying anything.
@@ -314,7 +317,7 @@ COUNTERS: tuple[Counter, ...] = (
         ("segment_id", "kind", "happened", "bucket"),
         ("items",),
         f"""
-        SELECT segment, kind, word, coalesce({_BUCKET}, -1) AS bucket, count(*)
+        SELECT segment, kind, word, {_BUCKET} AS bucket, count(*)
           FROM day_work d {_TWICE} WHERE what = 'item'
          GROUP BY segment, kind, word, bucket
         """,
@@ -324,7 +327,7 @@ COUNTERS: tuple[Counter, ...] = (
         ("segment_id", "reviewer_id", "kind", "verdict", "bucket"),
         ("decisions", "handled_ms"),
         f"""
-        SELECT segment, reviewer_id, kind, word, coalesce({_BUCKET}, -1) AS bucket, count(*),
+        SELECT segment, reviewer_id, kind, word, {_BUCKET} AS bucket, count(*),
                coalesce(sum(handled_ms), 0)
           FROM day_work d {_TWICE} WHERE what = 'decision'
          GROUP BY segment, reviewer_id, kind, word, bucket
