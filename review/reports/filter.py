@@ -36,6 +36,7 @@ ANY = {
 }
 WORDS = {"tier": "risk", "agent_version": "version"}
 COUNT, VALUE = "count", "value"
+FALLS_BACK = "So these are the last 30 days."
 MISSING = "There is no “{}” to filter by. The report is shown without that filter."
 
 type Choices = Mapping[str, Sequence[tuple[str, str]]]
@@ -129,10 +130,11 @@ class ReportFilter(forms.Form):
 
     @property
     def problems(self) -> list[str]:
-        return [
+        found = [
             f"{self.fields[name].label or name.capitalize()}: {' '.join(map(str, errors))}"
             for name, errors in self.errors.items()
         ]
+        return [*found, FALLS_BACK] if {"period", "since", "until"} & set(self.errors) else found
 
     @property
     def asked(self) -> Asked:

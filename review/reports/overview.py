@@ -8,7 +8,7 @@ from orchestrator.report_queries import overview as read
 from orchestrator.report_queries.overview import Overview, Stream
 from orchestrator.report_queries.scope import Tally, Times
 from review.presentation.charts.flow import Step, flow
-from review.presentation.charts.trends import trend_chart
+from review.presentation.charts.trends import TrendChart, trend_chart
 from review.reports import links, table
 from review.reports.filter import Asked
 from review.reports.measure import Measure, measure_of
@@ -43,6 +43,8 @@ RAN = {
     "waiting": ("open", "About to run"),
 }
 BY = {"agents": ("proposed", "By agents"), "people": ("edited", "By people, as edits")}
+WEEK = 7
+DAYS_DRAWN_MAX = 62
 PEOPLE = frozenset({"hold", "escalate"})
 
 
@@ -56,6 +58,7 @@ def overview_report(asked: Asked) -> Report:
             "tiles": _tiles(now, before, measure),
             "flow": flow(_columns(now, measure), measure.say),
             "traffic": _traffic_chart(now),
+            "by_week": len(now.traffic) > DAYS_DRAWN_MAX,
             "flow_table": tables[0],
             "traffic_table": tables[1],
         },
@@ -196,12 +199,18 @@ def _flow_table(now: Overview, measure: Measure) -> Table:
 # Inflow and outflow -----------------------------------------------------------------------------
 
 
-def _traffic_chart(now: Overview) -> object:
+def _traffic_chart(now: Overview) -> TrendChart:
+    """By weeks where days would be nothing but spikes."""
+    days = now.traffic
+    wide = WEEK if len(days) > DAYS_DRAWN_MAX else 1
+    # The first one may be cut short, so that the last is whole.
+    starts = range(len(days) % wide - wide if len(days) % wide else 0, len(days), wide)
+    parts = [days[max(0, start) : start + wide] for start in starts]
     return trend_chart(
-        "Put before people a day, and closed",
-        [f"{one.day:%-d %b}" for one in now.traffic],
-        [one.opened for one in now.traffic],
-        [one.closed for one in now.traffic],
+        f"Put before people a {'week' if wide > 1 else 'day'}, and closed",
+        [f"{part[0].day:%-d %b}" for part in parts],
+        [sum(one.opened for one in part) for part in parts],
+        [sum(one.closed for one in part) for part in parts],
     )
 
 

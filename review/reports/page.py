@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from functools import cached_property
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from django.utils import timezone
 
 from orchestrator.report_queries.choices import choices
@@ -116,10 +117,8 @@ class ReportPage:
 
     def _query(self) -> str:
         """The same days and filters, for another report."""
-        kept: QueryDict = self.request.GET.copy()
-        for name in OWN:
-            kept.pop(name, None)
-        return kept.urlencode()
+        given = self.request.GET.dict()
+        return urlencode({name: text for name, text in given.items() if text and name not in OWN})
 
     @property
     def _counted_until(self) -> object:

@@ -71,6 +71,8 @@ def count_change(now: float, before: float, measure: Measure | None = None) -> C
 
 def rate_change(now: Rate, before: Rate, *, more_is: str = "") -> Change:
     """With the interval of the difference (Newcombe); without one where either is too small."""
+    if not before.n:
+        return Change("none in the time before")
     if not now.shows_share or not before.shows_share:
         return Change(f"before: {before.k:,} of {before.n:,}")
     low, high = difference(now.k, now.n, before.k, before.n)

@@ -31,6 +31,8 @@ WEIGHED = (
     "version of a rule",
     "rule being written",
     "backtest",
+    "report: overview",
+    "report: agents",
     "audit log",
     "API",
     "not found",

@@ -75,7 +75,7 @@ def test_it_shows_only_what_the_role_may_open(
 
 
 @pytest.mark.parametrize(
-    ("who", "place"), [("rita", "/queue/"), ("ada", "/queue/"), ("max", "/proposals/")]
+    ("who", "place"), [("rita", "/queue/"), ("ada", "/queue/"), ("max", "/reports/")]
 )
 def test_it_starts_each_role_on_its_page(
     cast: Cast, sign_in: Callable[..., Client], who: str, place: str
