@@ -45,11 +45,11 @@ class ChoicesForm(forms.Form):
         self.fields["address"].disabled = not has_mail
         if weekly_report is not None:
             self.fields["weekly_report"] = forms.BooleanField(
-                label="The report of each week, on Monday",
+                label="A week is over",
                 required=False,
                 initial=weekly_report,
                 disabled=not has_mail,
-                help_text="What ran by itself and how sure that is, what people decided, what comes.",
+                help_text="Its report on Monday: what ran by itself and how sure that is, what people decided.",
             )
         for kind in NoticeKind.values:
             ways = chosen.get(kind, DEFAULTS[kind])

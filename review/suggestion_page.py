@@ -65,8 +65,8 @@ def answer_of(suggested: Suggested) -> Answer:
     tables = []
     if found and later:
         tables = [
-            Table("On later proposals", "which had no part in finding it", later),
-            Table("Where it was found", "therefore too good: it was chosen for these", found.split),
+            Table("On later proposals", "They had no part in finding it.", later),
+            Table("Where it was found", "Too good: it was chosen for these.", found.split),
         ]
     return Answer(
         suggested,
@@ -93,4 +93,4 @@ def _words(term: Term) -> Words:
 
 def _percent(chance: float) -> str:
     """Nobody needs to know how small a very small one is."""
-    return "less than 0.01 %" if chance < 0.0001 else f"{chance * 100:.2f} %"
+    return "less than 0.01 %" if chance < 0.0001 else f"at most {chance * 100:.2f} %"

@@ -455,9 +455,14 @@ PAGES: dict[str, Visit] = {
     "proposals of a report": at(
         "/proposals/?since=2020-01-01&agent=refund-agent&ending=undecided&counted=1", user="manager"
     ),
+    "suggested rules": at("/rules/suggestions/", user="manager"),
+    "suggested rule, of too few": at("/rules/suggestions/?action=refund.create", user="admin"),
+    "suggested rule, of nothing": at("/rules/suggestions/?action=no.such", user="admin"),
+    "evaluation set": at("/rules/evaluation-set/", user="admin"),
     "notices": notices,
     "no notices": at("/notices/", user="manager"),
     "what reaches me how": at("/me/notices/"),
+    "what reaches a manager how": at("/me/notices/", user="manager"),
     "webhooks": at("/settings/webhooks/", user="admin"),
     "new webhook": at("/settings/webhooks/new/", user="admin"),
     "webhook": webhook,
