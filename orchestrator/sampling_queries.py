@@ -53,22 +53,28 @@ def raised(agent: str, kind: str, above: float, *, at_most: int) -> int:
     return drawn.order_by()[:at_most].count()
 
 
+# Whoever has met the floor by the period before is not counted in this one.
 _PAST: LiteralString = """
+    WITH last AS (
+        SELECT count(*) AS n FROM (
+            SELECT FROM orchestrator_proposal
+             WHERE agent = %(agent)s AND agent_version = %(agent_version)s
+               AND action = %(action)s AND disposition = ANY (%(dispositions)s)
+               AND id >= %(last)s AND id < %(this)s
+             LIMIT %(last_max)s) AS counted
+    )
     SELECT (SELECT count(*) FROM (
                 SELECT FROM orchestrator_proposal
                  WHERE agent = %(agent)s AND agent_version = %(agent_version)s
                    AND action = %(action)s AND id < %(before)s
-                 LIMIT %(new_first)s) AS first),
-           (SELECT count(*) FROM (
-                SELECT FROM orchestrator_proposal
-                 WHERE agent = %(agent)s AND agent_version = %(agent_version)s
-                   AND action = %(action)s AND disposition = ANY (%(dispositions)s)
-                   AND id >= %(last)s AND id < %(this)s
-                 LIMIT %(last_max)s) AS last),
+                 LIMIT %(new_first)s) AS counted),
+           last.n,
            (SELECT count(*) FROM (
                 SELECT FROM orchestrator_proposal
                  WHERE agent = %(agent)s AND agent_version = %(agent_version)s
                    AND action = %(action)s AND disposition = ANY (%(dispositions)s)
                    AND id >= %(this)s AND id < %(before)s
-                 LIMIT %(this_max)s) AS this)
+                 LIMIT (SELECT CASE WHEN n < %(last_max)s THEN %(this_max)s ELSE 0 END FROM last)
+                ) AS counted)
+      FROM last
 """

@@ -107,7 +107,8 @@ class Figures:
 def figures() -> Figures:
     """Whole days, as reports count them. Whoever looks every day looks again, so the bound is for that."""
     since = (timezone.now() - FIGURES_OVER).astimezone(UTC)
-    strata = audit_queries.strata(since.replace(hour=0, minute=0, second=0, microsecond=0))
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    strata = audit_queries.strata(midnight, apart=False)
     return Figures(
         assurance=audit_queries.assurance_of(strata, watched=True).all,
         audited=sum(one.audited for one in strata),

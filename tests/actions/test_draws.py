@@ -116,11 +116,15 @@ def test_the_past_is_counted_by_period_and_no_further(propose: Propose, settings
         copy_at(made, last + timedelta(hours=number))
     copy_at(made, last - DAY)
     copy_at(made, this)
-    plan = Plan(share=0.5, new_first=100, floor=4)
     newest = propose(args=HARMLESS)
-    past = sampling_queries.past_of(newest, ["accept"], plan, 30)
-    assert past == Past(of_version=12, last_period=8, this_period=2)
-    assert plan.last_period_max == 8
+
+    def past(floor: int) -> Past:
+        plan = Plan(share=0.5, new_first=11, floor=floor)
+        return sampling_queries.past_of(newest, ["accept"], plan, 30)
+
+    assert past(floor=5) == Past(of_version=11, last_period=9, this_period=2)
+    # The share reaches this floor by itself, so nobody asks how many came since.
+    assert past(floor=4) == Past(of_version=11, last_period=8, this_period=0)
 
 
 def copy_at(proposal: Proposal, at: datetime) -> None:
