@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from orchestrator import queue_queries
-from orchestrator.actions import claims, proposals, reviews
+from orchestrator.actions import claims, proposals, reviews, rounds
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.actions.judgements import Replaced
@@ -93,7 +93,7 @@ def _hand_to(actor: Actor, revision: Proposal) -> None:
 
 
 def _check_rounds(before: Proposal) -> None:
-    if before.revision > settings.REVISIONS_MAX:
+    if rounds.left(before) <= 0:
         raise BadInput(
             "proposal", f"it was revised {settings.REVISIONS_MAX} times; decide about it as it is."
         )
