@@ -21,7 +21,7 @@ from orchestrator.engine import perform
 from orchestrator.engine.advance import Ending, Step
 from orchestrator.engine.claim import Claimed
 from orchestrator.failpoints import failpoint
-from orchestrator.models import EvaluationPolicy, Snapshot
+from orchestrator.models import EvaluationPolicy, Proposal, Snapshot
 
 # Of the snapshot: what is suggested, and what it is said to rest on.
 SHOWN = ("proposal", "context")
@@ -31,6 +31,8 @@ SHOWN = ("proposal", "context")
 class ForValidator:
     validator: Validator
     inputs: dict[str, Json]
+    # Nobody waits for it any more: its time is up, or the run is over.
+    is_late: bool = False
 
     @property
     def digest(self) -> str:
@@ -42,16 +44,22 @@ def load(claims: Sequence[Claimed]) -> dict[int, ForValidator]:
     policies = EvaluationPolicy.objects.in_bulk(
         {claimed.payload["policy"] for claimed in claims}, field_name="number"
     )
-    shown = _shown({claimed.payload["proposal"] for claimed in claims})
+    proposals = {claimed.payload["proposal"] for claimed in claims}
+    shown, waiting = _shown(proposals), _waiting(proposals)
     return {
         claimed.id: _for_validator(
-            policies[claimed.payload["policy"]], claimed, shown[claimed.payload["proposal"]]
+            policies[claimed.payload["policy"]],
+            claimed,
+            shown[claimed.payload["proposal"]],
+            is_late=claimed.payload["proposal"] not in waiting,
         )
         for claimed in claims
     }
 
 
 def call(claimed: Claimed, given: ForValidator) -> Ending:
+    if given.is_late:
+        return Ending(claimed, "failed", error={"code": "late", "reason": "nobody waits for it"})
     began = time.monotonic()
     asked = _call(claimed, given)
     try:
@@ -114,12 +122,17 @@ def _shown(proposals: set[str]) -> dict[str, dict[str, Json]]:
     return {proposal: {name: seen[name] for name in SHOWN} for proposal, seen in found.items()}
 
 
+def _waiting(proposals: set[str]) -> set[str]:
+    rows = Proposal.objects.filter(pk__in=proposals, status=Proposal.Status.EVALUATING)
+    return set(rows.values_list("pk", flat=True))
+
+
 def _for_validator(
-    policy: EvaluationPolicy, claimed: Claimed, shown: dict[str, Json]
+    policy: EvaluationPolicy, claimed: Claimed, shown: dict[str, Json], *, is_late: bool
 ) -> ForValidator:
     wanted = claimed.payload["validator"]
     validator = next(one for one in policy.terms.validators if one.name == wanted)
-    return ForValidator(validator, {"rubric": validator.rubric, **shown})
+    return ForValidator(validator, {"rubric": validator.rubric, **shown}, is_late)
 
 
 def _call(claimed: Claimed, given: ForValidator) -> AgentCall:
