@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from orchestrator import revision_queries
 from orchestrator.actions import (
     contracts,
     effects,
@@ -179,7 +180,7 @@ def _replaced(proposal: Proposal) -> Replaced | None:
         before,
         by=before.agent,
         editor=proposal.edited_by,
-        asked_by_people=was_sent_back(before),
+        asked_by_people=revision_queries.was_sent_back(before),
     )
 
 
@@ -227,12 +228,7 @@ def _sent_back(run: Run, claimed: Claimed) -> Replaced | None:
     ).first()
     if known is None:
         return None
-    return Replaced(known, by=known.agent, asked_by_people=was_sent_back(known))
-
-
-def was_sent_back(proposal: Proposal) -> bool:
-    """By a person, and not by its score."""
-    return ReviewItem.objects.filter(proposal=proposal, closed_because="sent back").exists()
+    return Replaced(known, by=known.agent, asked_by_people=revision_queries.was_sent_back(known))
 
 
 def _suggested(claimed: Claimed, run: Run) -> Suggestion:

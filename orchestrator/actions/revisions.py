@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from orchestrator import queue_queries
+from orchestrator import queue_queries, revision_queries
 from orchestrator.actions import claims, proposals, reviews, rounds
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
@@ -68,7 +68,7 @@ def revise(actor: Actor, proposal_id: str, suggestion: Suggestion) -> Proposal:
         before = _lock_asked(actor, proposal_id)
         if suggestion.action != before.action:
             raise BadInput("action", f"a revision stays with the action {before.action}.")
-        people = proposals.was_sent_back(before)
+        people = revision_queries.was_sent_back(before)
         after = Replaced(before, by=before.agent, asked_by_people=people)
         revision = proposals.replace(actor, suggestion, after)
         audit(actor, "proposal.revised", before.pk, revision=revision.pk)
