@@ -74,7 +74,9 @@ class ProposalReport:
         """Those that are asked before it is disposed of, in the order of their policy."""
         if self.proposal.status != Proposal.Status.EVALUATING:
             return []
-        known = self.proposal.run.canonical_state.proposals[self.proposal.pk].validations
+        # As it is now: whoever has just submitted it holds the run as it was before.
+        run = Run.objects.only("state").get(pk=self.proposal.run_id)
+        known = run.canonical_state.proposals[self.proposal.pk].validations
         return [Asked(name, bool(seq)) for name, seq in known.items()]
 
     @property
