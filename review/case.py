@@ -163,11 +163,13 @@ def payload_title(case: reads.Case) -> str:
         return "What may have run"
     if case.proposal.status == Proposal.Status.REVISION_REQUESTED:
         return "What was proposed"
+    if case.proposal.status == Proposal.Status.EVALUATING:
+        return "What would run"
     return "What would have run" if STATUSES[case.proposal.status].is_final else "What will run"
 
 
 def scores(case: reads.Case) -> list[Score]:
-    return [score_of(evaluation) for evaluation in case.evaluations]
+    return [score_of(one) for one in case.evaluations if not is_validated(one)]
 
 
 def validated(case: reads.Case) -> list[Validated]:

@@ -40,8 +40,7 @@ def is_validated(one: Evaluation) -> bool:
 
 
 def score_of(one: Evaluation) -> Score:
-    title = one.get_evaluator_display()
-    return Score(f"{title}: {one.name}" if one.name else title, one.score)
+    return Score(one.get_evaluator_display(), one.score)
 
 
 def validated_of(one: Evaluation) -> Validated:
