@@ -34,6 +34,10 @@ NAMES = (
     "effect-called-not-recorded",
     # An agent has answered, and nothing of it is stored.
     "agent-answered-not-recorded",
+    # A validator has answered, and nothing of it is stored.
+    "validator-answered-not-recorded",
+    # What validators were heard about is disposed of, and the transaction is still open.
+    "disposed-in-transaction",
     # A run and its first commands are committed, and no bell was rung.
     "started-not-rung",
     # Commands that follow from an event are committed, and no bell was rung.

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from orchestrator.actions import proposals, reviews, runs
-from orchestrator.core.commands import AskPerson, Propose, StartChild, TellParent
+from orchestrator.core.commands import AskPerson, Dispose, Propose, StartChild, TellParent
 from orchestrator.engine.claim import Claimed
 
 DESK: dict[str, Callable[[Claimed], None]] = {
     Propose.kind: proposals.propose,
+    Dispose.kind: proposals.dispose,
     AskPerson.kind: reviews.ask_person,
     StartChild.kind: runs.start_child,
     TellParent.kind: runs.tell_parent,

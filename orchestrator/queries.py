@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.contrib.postgres.expressions import ArraySubquery
@@ -16,7 +16,6 @@ from orchestrator.core.definitions import DIRECT
 from orchestrator.core.state import RunState
 from orchestrator.models import (
     ApiToken,
-    Decision,
     Disposition,
     Effect,
     Evaluation,
@@ -31,6 +30,13 @@ from orchestrator.models import (
 HUMAN_STATUSES = frozenset({Proposal.Status.IN_REVIEW, Proposal.Status.UNKNOWN})
 
 
+class Asked(NamedTuple):
+    """A validator, and whether it was heard. What it said is nobody's business before all were."""
+
+    name: str
+    is_heard: bool
+
+
 @dataclass(frozen=True)
 class ProposalReport:
     """One proposal with everything that was made of it, in at most six queries however much that is."""
@@ -38,9 +44,8 @@ class ProposalReport:
     proposal: Proposal
     item: ReviewItem | None
     effect: Effect | None
-    # The proposal that stands in its place, and what a person asked its agent to change.
+    # The proposal that stands in its place.
     revised_by: str | None = field(default=None, kw_only=True)
-    asked: str = field(default="", kw_only=True)
 
     @property
     def requires_human(self) -> bool:
@@ -64,6 +69,16 @@ class ProposalReport:
         made = Evaluation.objects.filter(snapshot=self._snapshot)
         return made.exclude(evaluator=Evaluation.Evaluator.PERSON).order_by("pk")
 
+    @cached_property
+    def validators(self) -> list["Asked"]:
+        """Those that are asked before it is disposed of, in the order of their policy."""
+        if self.proposal.status != Proposal.Status.EVALUATING:
+            return []
+        # As it is now: whoever has just submitted it holds the run as it was before.
+        run = Run.objects.only("state").get(pk=self.proposal.run_id)
+        known = run.canonical_state.proposals[self.proposal.pk].validations
+        return [Asked(name, bool(seq)) for name, seq in known.items()]
+
     @property
     def _snapshot(self) -> int | None:
         return self.disposition.snapshot_id if self.disposition else None
@@ -76,7 +91,6 @@ def report_of(proposal: Proposal) -> ProposalReport:
         item=items.order_by("-pk").first(),
         effect=Effect.objects.filter(proposal=proposal).first(),
         revised_by=_revised_by(proposal),
-        asked=_asked(proposal),
     )
 
 
@@ -84,13 +98,6 @@ def _revised_by(proposal: Proposal) -> str | None:
     if proposal.status != Proposal.Status.SUPERSEDED:
         return None
     return Proposal.objects.filter(revises=proposal).values_list("pk", flat=True).first()
-
-
-def _asked(proposal: Proposal) -> str:
-    if proposal.status != Proposal.Status.REVISION_REQUESTED:
-        return ""
-    asked = Decision.objects.filter(item__proposal=proposal, verdict="respond", undone_at=None)
-    return str(asked.order_by("-pk").values_list("note", flat=True).first() or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

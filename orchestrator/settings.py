@@ -262,6 +262,8 @@ ACCEPT_ABOVE = _share("ACCEPT_ABOVE", 0.9)
 ESCALATE_AT_OR_BELOW = _share("ESCALATE_AT_OR_BELOW", 0.6)
 REVIEW_DUE_HOURS = _number("REVIEW_DUE_HOURS", 24, low=1, high=8_760)
 REVISION_DUE_HOURS = _number("REVISION_DUE_HOURS", 24, low=1, high=8_760)
+# How long a proposal waits for its validators. What they have not said by then is a doubt.
+VALIDATION_DUE_S = _number("VALIDATION_DUE_S", 600, low=1, high=86_400)
 # How often a proposal may be put anew before people decide about the last one as it is.
 REVISIONS_MAX = _number("REVISIONS_MAX", 5, low=1, high=100)
 # The queue: how long a reviewer holds an item without a sign of life, and how long an approval that

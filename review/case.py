@@ -4,11 +4,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from orchestrator import audit_queries, similar_queries
+from orchestrator import audit_queries, revision_queries, similar_queries
 from orchestrator.actions import rollbacks, targets
 from orchestrator.contract_queries import review_of
 from orchestrator.core.definitions import DIRECT
-from orchestrator.models import Evaluation, Proposal, ReviewItem
+from orchestrator.models import Proposal, ReviewItem
 from review import gold_reads, item_reads, reads
 from review.access import may
 from review.deciding import decision_facts
@@ -18,6 +18,7 @@ from review.presentation.arguments import arguments
 from review.presentation.changed import Changes, changes_of
 from review.presentation.chips import STATUSES
 from review.presentation.happenings import Line, told
+from review.presentation.scores import Score, Validated, is_validated, score_of, validated_of
 from review.rule_change import rule_change_of
 from review.talk import talk
 from review.target_state import NOTHING, shown
@@ -27,6 +28,7 @@ RAN = frozenset(
 )
 POLL_MOVING_S = 0.25
 POLL_WAITING_S = 10
+POLL_EVALUATING_S = 1
 POLL_UNDOABLE_S = 1
 
 
@@ -58,6 +60,7 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
             "is_overruled": once(is_overruled, case),
             "shows_outcome": not case.is_waiting or is_unknown(case),
             "scores": once(scores, case) if is_open else [],
+            "validated": once(validated, case),
             "similar": once(similar, request, case),
             "certificate": once(item_reads.certificate_of, case.decisions),
             "history": once(history, case, is_open),
@@ -72,6 +75,8 @@ def _poll_s(case: reads.Case, is_undoable: bool) -> float:
     """Nothing moves while it can be taken back; a second after that it may."""
     if is_undoable:
         return POLL_UNDOABLE_S
+    if case.proposal.status == Proposal.Status.EVALUATING:
+        return POLL_EVALUATING_S
     return POLL_MOVING_S if case.is_moving else POLL_WAITING_S
 
 
@@ -92,15 +97,31 @@ def revision_facts(proposal: Proposal) -> dict[str, Any]:
     before, text = proposal.revises, f"Revision {proposal.revision}"
     is_replaced = proposal.status == Proposal.Status.SUPERSEDED
     after = Proposal.objects.filter(revises=proposal).first() if is_replaced else None
-    if before is None:
-        return {"before": None, "after": after, "revision_text": text}
-    return {
+    is_sent_back = proposal.status == Proposal.Status.REVISION_REQUESTED
+    facts = {
         "before": before,
         "after": after,
+        "revision_text": text,
+        "wanted": once(revision_queries.request_of, proposal) if is_sent_back else None,
+        "wanted_text": f"round {proposal.revision}",
+    }
+    if before is None:
+        return facts
+    return facts | {
+        "before_reasons": once(reasons_for, before),
+        "asked_by_people": revision_queries.was_sent_back(before),
+        "earlier": revision_queries.earlier_than(before),
         "changes": once(_changes, before, proposal),
         "changed_title": "What was changed",
         "revision_text": f"{text} replaces {before.revision}",
     }
+
+
+def reasons_for(before: Proposal) -> tuple[revision_queries.Reason, ...]:
+    """Nothing was sent back where a person edited it."""
+    request = revision_queries.request_of(before)
+    is_asked = request.asked or before.disposition == "revise"
+    return request.reasons if is_asked else ()
 
 
 def _changes(before: Proposal, proposal: Proposal) -> Changes:
@@ -156,8 +177,15 @@ def payload_title(case: reads.Case) -> str:
         return "What may have run"
     if case.proposal.status == Proposal.Status.REVISION_REQUESTED:
         return "What was proposed"
+    if case.proposal.status == Proposal.Status.EVALUATING:
+        return "What would run"
     return "What would have run" if STATUSES[case.proposal.status].is_final else "What will run"
 
 
-def scores(case: reads.Case) -> list[tuple[str, Evaluation]]:
-    return [(evaluation.get_evaluator_display(), evaluation) for evaluation in case.evaluations]
+def scores(case: reads.Case) -> list[Score]:
+    return [score_of(one) for one in case.evaluations if not is_validated(one)]
+
+
+def validated(case: reads.Case) -> list[Validated]:
+    """Shown only to who may see verdicts; that there are any is told to everybody."""
+    return [validated_of(one) for one in case.evaluations if is_validated(one)]

@@ -157,6 +157,7 @@ class Case(ProposalReport, Decidable):
             self.proposal.status,
             item and (item.status, item.version, item.is_held, item.holder_id, item.is_asleep),
             effect and effect.status,
+            self.validators,
         )
 
 

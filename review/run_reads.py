@@ -138,15 +138,15 @@ class RunCase:
 
     @property
     def veiled(self) -> frozenset[str]:
-        """The items that the reader has yet to judge, and the works whose suggestions they are about."""
+        """The items that the reader has yet to judge, the proposals they are about, and their works."""
         waiting = [
             item
             for item in self.items
             if item.is_waiting and item.kind in JUDGED and item.pk not in self.decided_items
         ]
-        about = {item.proposal_id for item in waiting}
+        about = {item.proposal_id for item in waiting if item.proposal_id}
         works = {known.work for pk, known in self.state.proposals.items() if pk in about}
-        return frozenset({item.pk for item in waiting} | works)
+        return frozenset({item.pk for item in waiting} | about | works)
 
     @property
     def facts(self) -> tuple[object, ...]:

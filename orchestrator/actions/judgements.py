@@ -14,13 +14,14 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orchestrator import history_queries
-from orchestrator.actions import scores, thresholds
+from orchestrator.actions import rounds, scores, thresholds
 from orchestrator.actions.scores import Scored
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.errors import RevisionBlocked
 from orchestrator.core.policy import evaluation, guardrails, history, masking
 from orchestrator.core.policy.changes import is_change
 from orchestrator.core.policy.terms import Scope
+from orchestrator.core.policy.validation import Heard
 from orchestrator.engine import audits
 from orchestrator.models import (
     ContractVersion,
@@ -33,6 +34,8 @@ from orchestrator.models import (
     WorkflowVersion,
 )
 
+# What no person would look at. Validators are asked about nothing else: they cost money.
+UNSEEN = frozenset({"accept", "revise"})
 CHANGE_REASON = "a change of Countersign itself needs another admin"
 
 
@@ -59,14 +62,25 @@ class Judgement:
     policy: EvaluationPolicy
     scored: Scored
     outcome: evaluation.Disposition
+    # Validators have been asked, or there are none.
+    is_final: bool
 
     @property
     def verdict(self) -> str:
         return self.outcome.verdict
 
 
-def judge(proposal: Proposal, version: WorkflowVersion, after: Replaced | None = None) -> Judgement:
+def judge(
+    proposal: Proposal,
+    version: WorkflowVersion,
+    after: Replaced | None = None,
+    *,
+    rounds_left: int,
+    heard: Sequence[Heard] | None = None,
+) -> Judgement:
     """Rules and bands see the inputs and nothing else, so that they can be asked again later.
+
+    What nobody would look at any more is not final while the policy has validators that were not heard.
 
     What the contract masks is hidden before anything of it is stored; the rules saw the values.
     """
@@ -81,7 +95,7 @@ def judge(proposal: Proposal, version: WorkflowVersion, after: Replaced | None =
     text = canonical({**masking.mask(inputs, masked), "now": now.isoformat()})
     snapshot = Snapshot.objects.create(proposal=proposal, inputs=text, digest=digest(text))
     policy = thresholds.policy_for(scope_of(proposal))
-    scored = scores.score(proposal, policy.terms, checks)
+    scored = scores.score(proposal, policy.terms, checks, heard)
     # From here on nothing has the values: the reasons of a disposition are those of its checks.
     checks = masking.mask_checks(checks, inputs, masked)
     if is_change(proposal.action):
@@ -90,7 +104,11 @@ def judge(proposal: Proposal, version: WorkflowVersion, after: Replaced | None =
         outcome = evaluation.dispose(scored.score, policy.bands, checks, scored.doubts)
     if after is not None:
         outcome = _for_people(outcome, after)
-    return Judgement(snapshot, checks, policy, scored, outcome)
+    if outcome.verdict == "revise" and rounds_left <= 0:
+        reasons = (rounds.used_up(proposal), *outcome.reasons)
+        outcome = evaluation.Disposition("escalate", outcome.band, reasons, 1)
+    is_final = heard is not None or not (policy.validators and outcome.verdict in UNSEEN)
+    return Judgement(snapshot, checks, policy, scored, outcome, is_final)
 
 
 def _for_people(outcome: evaluation.Disposition, after: Replaced) -> evaluation.Disposition:

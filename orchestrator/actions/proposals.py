@@ -1,6 +1,6 @@
 """Proposals: taken in, checked, evaluated and disposed of, in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from orchestrator.actions import contracts, effects, judgements, runs, workflows
+from orchestrator import revision_queries
+from orchestrator.actions import (
+    contracts,
+    effects,
+    judgements,
+    rounds,
+    runs,
+    validations,
+    workflows,
+)
 from orchestrator.actions.actor import Actor, audit
 from orchestrator.actions.judgements import Judgement, Replaced
 from orchestrator.core import events as ev
@@ -67,6 +76,7 @@ def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     2. Refuse arguments that do not fit the contract of their action.
     3. Store the proposal in a run of its own, with a snapshot of everything the rules may see.
     4. Ask every rule that applies, then the bands; store each check, the score and the disposition.
+       What they let pass waits for the validators of its policy, if there are any: see `dispose`.
     5. Open a review item, or release the effect, or neither; the run's events say which.
     """
     _check_open_to_agents(suggestion.action)
@@ -90,6 +100,8 @@ def _submit(actor: Actor, suggestion: Suggestion) -> Proposal:
         definition=version.content_hash,
     )
     judged = _take_in(actor, run, suggestion)
+    if judged.disposition is None:
+        runs.check_room("agents")
     advance([Step(run.pk, event) for event in (started, *judged.events)])
     judged.release()
     failpoint("proposed-in-transaction")
@@ -116,12 +128,60 @@ def propose(claimed: Claimed) -> None:
     with transaction.atomic():
         # First of all: every row that refers to the run would lock it in another order.
         Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
+        run.refresh_from_db(fields=["state"])
         actor = Actor(run.started_by, run.token)
         place = _Place(claimed.payload["work"], claimed.payload.get("visit", 0))
         judged = _take_in(actor, run, suggestion, place=place, after=_sent_back(run, claimed))
         complete(claimed, *judged.events)
         judged.release()
         failpoint("proposed-in-transaction")
+
+
+def dispose(claimed: Claimed) -> None:
+    """All validators of a proposal were heard: what becomes of it, as of any.
+
+    Rules and bands are asked now and not believed from when it came. One may have changed since, and
+    of two proposals that waited at the same time only one may still be within a limit.
+    """
+    with transaction.atomic():
+        # First of all: every row that refers to the run would lock it in another order.
+        Run.objects.select_for_update(of=("self",)).get(pk=claimed.run)
+        rows = Proposal.objects.select_related(
+            "run__workflow_version__workflow",
+            "run__token__owner",
+            "run__started_by",
+            "token__owner",
+            "contract_version",
+            "revises",
+            "edited_by",
+        )
+        proposal = rows.get(pk=claimed.payload["proposal"])
+        run, after = proposal.run, _replaced(proposal)
+        work = run.canonical_state.proposals[proposal.pk].work
+        judgement = judgements.judge(
+            proposal,
+            run.workflow_version,
+            after,
+            rounds_left=rounds.left(proposal, work),
+            heard=validations.heard(proposal),
+        )
+        judged = _disposed_of(Actor(run.started_by, run.token), proposal, judgement, after)
+        complete(claimed, *judged.events)
+        judged.release()
+        failpoint("disposed-in-transaction")
+
+
+def _replaced(proposal: Proposal) -> Replaced | None:
+    """In whose place it stands, as when it came."""
+    before = proposal.revises
+    if before is None:
+        return None
+    return Replaced(
+        before,
+        by=before.agent,
+        editor=proposal.edited_by,
+        asked_by_people=revision_queries.was_sent_back(before),
+    )
 
 
 def replace(actor: Actor, suggestion: Suggestion, after: Replaced) -> Proposal:
@@ -168,12 +228,7 @@ def _sent_back(run: Run, claimed: Claimed) -> Replaced | None:
     ).first()
     if known is None:
         return None
-    return Replaced(known, by=known.agent, asked_by_people=was_sent_back(known))
-
-
-def was_sent_back(proposal: Proposal) -> bool:
-    """By a person, and not by its score."""
-    return ReviewItem.objects.filter(proposal=proposal, closed_because="sent back").exists()
+    return Replaced(known, by=known.agent, asked_by_people=revision_queries.was_sent_back(known))
 
 
 def _suggested(claimed: Claimed, run: Run) -> Suggestion:
@@ -231,17 +286,22 @@ class _Judged:
 
     actor: Actor
     proposal: Proposal
-    disposition: Disposition
+    # None while its validators are asked.
+    disposition: Disposition | None
     effect: str | None
     events: tuple[ev.Event, ...]
+    verb: str = "proposal.submitted"
 
     def release(self) -> None:
+        if self.disposition is None:
+            audit(self.actor, self.verb, self.proposal.pk)
+            return
         if self.effect:
             effects.release(self.proposal, effect=self.effect, disposition=self.disposition)
         audits.draw(self.proposal, self.disposition)
         audit(
             self.actor,
-            "proposal.submitted",
+            self.verb,
             self.proposal.pk,
             disposition=self.disposition.verdict,
         )
@@ -257,16 +317,29 @@ def _take_in(
 ) -> _Judged:
     contract = _contract_of(suggestion)
     proposal = _store(actor, run, suggestion, contract, after)
-    judgement = judgements.judge(proposal, run.workflow_version, after)
+    left = rounds.left(proposal, place.work)
+    judgement = judgements.judge(proposal, run.workflow_version, after, rounds_left=left)
+    came = (*_superseded(proposal, after), _received(proposal, place))
+    if not judgement.is_final:
+        events = (*came, validations.requested(proposal, judgement))
+        return _Judged(actor, proposal, None, None, events)
+    return _disposed_of(actor, proposal, judgement, after, came)
+
+
+def _disposed_of(
+    actor: Actor,
+    proposal: Proposal,
+    judgement: Judgement,
+    after: Replaced | None,
+    came: Sequence[ev.Event] = (),
+) -> _Judged:
+    """`came` is what is said before, of a proposal that nobody knows yet."""
     disposition = judgements.store(proposal, judgement)
     item = _open_item(proposal, judgement, after)
     effect = effects.new_effect_id() if judgement.verdict == "accept" else None
-    happened = (
-        *_superseded(proposal, after),
-        _received(proposal, place),
-        _disposed(proposal, judgement, item, effect),
-    )
-    return _Judged(actor, proposal, disposition, effect, happened)
+    happened = (*came, _disposed(proposal, judgement, item, effect))
+    verb = "proposal.submitted" if came else "proposal.evaluated"
+    return _Judged(actor, proposal, disposition, effect, happened, verb)
 
 
 def _superseded(proposal: Proposal, after: Replaced | None) -> Iterable[ev.Event]:

@@ -17,7 +17,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orchestrator import queue_queries
-from orchestrator.actions import certificates, claims, confirmations, effects, refusals, targets
+from orchestrator.actions import (
+    certificates,
+    claims,
+    confirmations,
+    effects,
+    refusals,
+    rounds,
+    targets,
+)
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.core import definitions
@@ -340,6 +348,10 @@ def _check_verdict(item: ReviewItem, verdict: str, note: str) -> None:
         raise BadInput("note", "say in a few words how you know.")
     if item.allows and verdict in {"approve", "respond"} and verdict not in item.allows:
         raise BadInput("verdict", f"the action {item.action} does not let people {verdict} it.")
+    if verdict == "respond" and item.proposal is not None and rounds.left(item.proposal) <= 0:
+        raise BadInput(
+            "verdict", f"it was {rounds.used_up(item.proposal)}; decide about it as it is."
+        )
 
 
 def fired_of(proposal: Proposal) -> list[str]:

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from orchestrator import queue_queries
-from orchestrator.actions import claims, proposals, reviews
+from orchestrator import queue_queries, revision_queries
+from orchestrator.actions import claims, proposals, reviews, rounds
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.actions.judgements import Replaced
@@ -68,7 +68,7 @@ def revise(actor: Actor, proposal_id: str, suggestion: Suggestion) -> Proposal:
         before = _lock_asked(actor, proposal_id)
         if suggestion.action != before.action:
             raise BadInput("action", f"a revision stays with the action {before.action}.")
-        people = proposals.was_sent_back(before)
+        people = revision_queries.was_sent_back(before)
         after = Replaced(before, by=before.agent, asked_by_people=people)
         revision = proposals.replace(actor, suggestion, after)
         audit(actor, "proposal.revised", before.pk, revision=revision.pk)
@@ -93,7 +93,7 @@ def _hand_to(actor: Actor, revision: Proposal) -> None:
 
 
 def _check_rounds(before: Proposal) -> None:
-    if before.revision > settings.REVISIONS_MAX:
+    if rounds.left(before) <= 0:
         raise BadInput(
             "proposal", f"it was revised {settings.REVISIONS_MAX} times; decide about it as it is."
         )

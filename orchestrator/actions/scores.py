@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.codec import Json, canonical, digest
+from orchestrator.core.policy import validation
 from orchestrator.core.policy.guardrails import Check
 from orchestrator.core.policy.terms import Terms
+from orchestrator.core.policy.validation import Heard
 from orchestrator.models import Evaluation, Proposal, Snapshot
 
 Evaluator = Evaluation.Evaluator
@@ -24,6 +26,8 @@ class Opinion:
     score: float | None
     raw: Json
     counts: bool = True
+    # Which one, where there are several of a kind.
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,16 @@ class Scored:
     doubts: Sequence[str] = ()
 
 
-def score(proposal: Proposal, terms: Terms, checks: Sequence[Check]) -> Scored:
-    opinions = [_stated(proposal), _checked(checks)]
+def score(
+    proposal: Proposal, terms: Terms, checks: Sequence[Check], heard: Sequence[Heard] | None = None
+) -> Scored:
+    """`heard` is what validators said; None when they were not asked yet, which is no doubt."""
+    opinions = [_stated(proposal), _checked(checks), *map(_validated, heard or ())]
     counting = [one.score for one in opinions if one.counts]
     known = [one for one in counting if one is not None]
     lowest = min(known) if len(known) == len(counting) else None
-    return Scored(lowest, opinions)
+    doubts = validation.doubts(heard, terms.validators) if heard is not None else ()
+    return Scored(lowest, opinions, doubts)
 
 
 def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
@@ -50,6 +58,7 @@ def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
             proposal=proposal,
             snapshot=snapshot,
             evaluator=one.evaluator,
+            name=one.name,
             version=one.version,
             score=one.score,
             raw=one.raw,
@@ -61,6 +70,22 @@ def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
 def _stated(proposal: Proposal) -> Opinion:
     return Opinion(
         Evaluator.CONFIDENCE, proposal.agent_version, proposal.confidence, proposal.confidence
+    )
+
+
+def _validated(one: Heard) -> Opinion:
+    answer = one.answer
+    said: dict[str, Json] = {"error": one.error}
+    if answer is not None:
+        said = {"verdict": answer.verdict, "reasons": list(answer.reasons)}
+    agent = one.facts.get("agent")
+    version = str(agent.get("version", "")) if isinstance(agent, dict) else ""
+    return Opinion(
+        Evaluator.VALIDATOR,
+        version=version[:100],
+        score=answer.score if answer else None,
+        raw={**one.facts, **said},
+        name=one.validator.name,
     )
 
 

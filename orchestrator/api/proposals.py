@@ -8,7 +8,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from orchestrator import queries
+from orchestrator import queries, revision_queries
 from orchestrator.actions import proposals, revisions
 from orchestrator.api.auth import Bearer, actor_of, token_of
 from orchestrator.api.idempotency import once
@@ -25,17 +25,21 @@ from orchestrator.api.schemas import (
     ProposalOut,
     ProposalPageOut,
     ReviewItemOut,
+    RevisionReasonOut,
     RevisionWantedOut,
     SuggestedOut,
+    ValidationOut,
+    ValidatorAskedOut,
     WaitIn,
 )
 from orchestrator.core import typeid
 from orchestrator.core.errors import BadInput, NotFound
-from orchestrator.models import PolicyCheck, Proposal
+from orchestrator.models import Evaluation, PolicyCheck, Proposal
 
 WAIT_STEP_S = 0.25
 SETTLED = frozenset(Proposal.Status.values) - {
     Proposal.Status.RECEIVED,
+    Proposal.Status.EVALUATING,
     Proposal.Status.IN_REVIEW,
     Proposal.Status.ACCEPTED,
     Proposal.Status.EXECUTING,
@@ -53,7 +57,7 @@ _READ_PROBLEMS: dict[Any, Any] = {frozenset({401, 403, 404, 422}): ProblemOut}
     summary="Submit a proposal",
 )
 def submit(request: HttpRequest, suggestion: ProposalIn) -> HttpResponse:
-    """Checks and evaluation have run when the answer comes. Send `Idempotency-Key` to retry safely."""
+    """Checks have run when the answer comes, and evaluation too unless it is `evaluating`. Send `Idempotency-Key` to retry safely."""
 
     def answer() -> HttpResponse:
         proposal = proposals.submit(actor_of(request), _suggestion(suggestion))
@@ -160,6 +164,9 @@ def render(report: queries.ProposalReport) -> ProposalOut:
         ),
         policy_checks=[_check(check) for check in report.checks],
         evaluation=_evaluation(report),
+        validators=[
+            ValidatorAskedOut(name=one.name, heard=one.is_heard) for one in report.validators
+        ],
         revision=proposal.revision,
         revises=proposal.revises_id,
         revised_by=report.revised_by,
@@ -173,10 +180,13 @@ def render(report: queries.ProposalReport) -> ProposalOut:
 def _wanted(report: queries.ProposalReport) -> RevisionWantedOut | None:
     if report.proposal.status != Proposal.Status.REVISION_REQUESTED:
         return None
+    wanted = revision_queries.request_of(report.proposal)
     return RevisionWantedOut(
-        reasons=report.disposition.reasons if report.disposition else [],
-        asked=report.asked,
-        due_at=report.proposal.due_at,
+        reasons=[RevisionReasonOut.model_validate(reason.to_json()) for reason in wanted.reasons],
+        asked=wanted.asked,
+        round=wanted.round,
+        rounds_left=wanted.rounds_left,
+        due_at=wanted.due_at,
     )
 
 
@@ -199,7 +209,18 @@ def _evaluation(report: queries.ProposalReport) -> EvaluationOut | None:
         band=report.disposition.band,
         policy_version=report.disposition.policy.number,
         reasons=report.disposition.reasons,
-        parts=[EvaluationPartOut.from_orm(part) for part in report.evaluations],
+        parts=[_part(part) for part in report.evaluations],
+    )
+
+
+def _part(one: Evaluation) -> EvaluationPartOut:
+    is_validator = one.evaluator == Evaluation.Evaluator.VALIDATOR
+    return EvaluationPartOut(
+        evaluator=one.evaluator,
+        name=one.name,
+        version=one.version,
+        score=one.score,
+        validation=ValidationOut.model_validate(one.raw) if is_validator else None,
     )
 
 

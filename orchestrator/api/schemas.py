@@ -97,10 +97,32 @@ class PolicyCheckOut(Schema):
     explain: list[dict[str, Any]]
 
 
+class ValidationOut(Schema):
+    """What a validator said, by which policy's rubric, and what asking it cost."""
+
+    policy: int
+    verdict: str = Field("", description="`pass` or `fail`; empty when it gave no answer")
+    reasons: list[str] = Field(default_factory=list)
+    error: str = Field("", description="why there is no answer that counts")
+    agent: dict[str, str] = Field(default_factory=dict)
+    inputs: str = Field("", description="the digest of the rubric and what it was shown")
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money_micros: int = 0
+    took_ms: int = 0
+
+
 class EvaluationPartOut(Schema):
     evaluator: str
+    name: str = Field("", description="which validator")
     version: str
     score: float | None
+    validation: ValidationOut | None = None
+
+
+class ValidatorAskedOut(Schema):
+    name: str
+    heard: bool
 
 
 class EvaluationOut(Schema):
@@ -130,11 +152,25 @@ class EffectOut(Schema):
     finished_at: datetime | None
 
 
+class RevisionReasonOut(Schema):
+    """Who objects (`code`: `person`, `rule`, `validator` or `band`), which one, and in which words."""
+
+    code: str
+    rule: str | None = None
+    validator: str | None = None
+    band: str | None = None
+    text: str
+
+
 class RevisionWantedOut(Schema):
     """What its agent is asked to change, and until when an answer counts."""
 
-    reasons: list[str]
+    reasons: list[RevisionReasonOut]
     asked: str = Field(description="a person's words; empty when the score sent it back")
+    round: int = Field(description="which proposal of its line this one is")
+    rounds_left: int = Field(
+        description="how often another may stand in its place; then people decide"
+    )
     due_at: datetime | None
 
 
@@ -154,6 +190,10 @@ class ProposalOut(Schema):
     proposal: SuggestedOut
     policy_checks: list[PolicyCheckOut]
     evaluation: EvaluationOut | None
+    validators: list[ValidatorAskedOut] = Field(
+        default_factory=list,
+        description="who is asked before it is disposed of, while `evaluating`",
+    )
     revision: int
     revises: str | None = Field(description="the proposal in whose place it stands")
     revised_by: str | None = Field(description="the proposal that stands in its place")

@@ -99,6 +99,37 @@ class Propose(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Validate(Command):
+    """Ask one validator what it thinks of a proposal. The policy of that number has its rubric."""
+
+    kind: ClassVar[str] = "validate"
+    proposal: str
+    validator: str
+    policy: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.proposal}:{self.validator}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispose(Command):
+    """All validators were heard: ask guardrails and bands what becomes of the proposal."""
+
+    kind: ClassVar[str] = "dispose"
+    proposal: str
+
+    @property
+    def queue(self) -> str:
+        # Not behind the agents: however slow these are, what they did not say in time goes to people.
+        return "effects"
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.proposal}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskPerson(Command):
     kind: ClassVar[str] = "ask_person"
     work: str
@@ -144,5 +175,15 @@ def to_json(command: Command) -> dict[str, Json]:
 
 _NAMES: dict[type[Command], tuple[str, ...]] = {
     kind: tuple(found.name for found in fields(kind))
-    for kind in (RunEffect, RollBack, RunAgent, Propose, AskPerson, StartChild, TellParent)
+    for kind in (
+        RunEffect,
+        RollBack,
+        RunAgent,
+        Propose,
+        Validate,
+        Dispose,
+        AskPerson,
+        StartChild,
+        TellParent,
+    )
 }

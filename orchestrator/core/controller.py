@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from orchestrator.core import budgets
+from orchestrator.core import budgets, validations
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json
 from orchestrator.core.commands import (
@@ -47,6 +47,12 @@ AFTER_DISPOSITION = {
 # a settled effect by AFTER_SETTLING.
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("proposal_disposed", "received"): "by disposition",
+    # Where the policy wants to hear validators first.
+    ("validation_requested", "received"): "evaluating",
+    ("validation_finished", "evaluating"): "evaluating",
+    ("validation_failed", "evaluating"): "evaluating",
+    ("proposal_disposed", "evaluating"): "by disposition",
+    ("proposal_withdrawn", "evaluating"): "withdrawn",
     ("proposal_reopened", "blocked"): "in_review",
     ("approval_given", "in_review"): "in_review",
     ("proposal_approved", "in_review"): "accepted",
@@ -105,7 +111,7 @@ def evolve(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> RunS
 
 def decide(plan: Plan, before: RunState, after: RunState, event: ev.Event) -> list[Command]:
     """What the change from one state to the next asks for."""
-    commands = _release(after, event)
+    commands = _release(after, event) + validations.commands(before, after, event)
     if after.has_ended:
         if after.parent and not before.has_ended:
             commands.append(TellParent(parent=after.parent, work=after.parent_work))
@@ -193,7 +199,7 @@ def _finish(plan: Plan, state: RunState) -> RunState:
             return replace(state, status="completed")
         return state
     if state.has_ended:
-        return replace(state, timers={}) if state.timers else state
+        return validations.stop(replace(state, timers={}) if state.timers else state)
     status = "waiting" if _is_waiting(plan, state) else "running"
     return replace(state, status=status) if status != state.status else state
 
@@ -280,6 +286,8 @@ def _reach_time(plan: Plan, state: RunState, event: ev.TimeReached, moment: Mome
 def _reach(plan: Plan, state: RunState, timer: str, moment: Moment) -> RunState:
     if timer == budgets.WALL:
         return budgets.exhaust(state, "wall_s", plan.budget.wall_s, plan.budget.wall_s)
+    if validations.is_timer(timer):
+        return validations.reach_time(state, timer, moment)
     if work.is_timer(timer):
         name = work.work_of_timer(timer)
         return _go_on(plan, work.reach_time(plan, state, name), name, moment, None)
@@ -320,8 +328,17 @@ def _became(state: RunState, event: Any) -> Json:
     }
 
 
-def _dispose(state: RunState, event: ev.ProposalDisposed) -> RunState:
+def _validate(plan: Plan, state: RunState, event: Any, moment: Moment) -> RunState:
+    """Whoever waits for the proposal waits on."""
     _check(state, event.proposal, event.kind)
+    if isinstance(event, ev.ValidationRequested):
+        return validations.ask(state, event, moment)
+    return validations.answer(state, event, moment)
+
+
+def _dispose(state: RunState, event: ev.ProposalDisposed) -> RunState:
+    if validations.is_out(_check(state, event.proposal, event.kind)):
+        raise IllegalTransition(event.proposal, "waiting for its validators", event.kind)
     return state.with_proposal(
         event.proposal,
         status=AFTER_DISPOSITION[event.disposition],
@@ -460,6 +477,7 @@ def _settle(state: RunState, event: ev.EffectSettled) -> RunState:
 
 _PROPOSAL_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = {
     ev.ProposalDisposed: _dispose,
+    ev.ProposalWithdrawn: _move,
     ev.ApprovalGiven: _count_approval,
     ev.ProposalApproved: _approve,
     ev.ProposalRejected: _reject,
@@ -482,6 +500,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[Plan, RunState, Any, Moment], RunState
     ev.RunCancelled: _cancel,
     ev.TimeReached: _reach_time,
     ev.ProposalReceived: _receive,
+    ev.ValidationRequested: _validate,
+    ev.ValidationFinished: _validate,
+    ev.ValidationFailed: _validate,
     ev.ProposalReopened: _reopen,
     ev.DecisionUndone: _undo,
     **dict.fromkeys(work.EVENTS, _work),

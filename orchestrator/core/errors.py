@@ -532,6 +532,15 @@ class AgentCrashed(AgentError):
 
 
 @dataclass(eq=False)
+class ValidatorTooCostly(AgentError):
+    """The validator cost {cost:,} millionths, and may cost {most:,}; its answer does not count."""
+
+    code: ClassVar[str] = "validator-too-costly"
+    cost: int = 0
+    most: int = 0
+
+
+@dataclass(eq=False)
 class OutputInvalid(AgentError):
     """The agent's output was not taken{place}: {reason}"""
 

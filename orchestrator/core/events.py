@@ -153,6 +153,67 @@ class ProposalReceived(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationRequested(Event):
+    """The policy wants to hear validators first. What they have not said within `due_s` is not waited for."""
+
+    kind: ClassVar[str] = "validation_requested"
+    proposal: str
+    policy_version: int
+    validators: tuple[str, ...]
+    due_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationFinished(Event):
+    """A validator said what it thinks, in the form that is asked for."""
+
+    kind: ClassVar[str] = "validation_finished"
+    proposal: str
+    validator: str
+    policy_version: int
+    score: float
+    verdict: str
+    reasons: tuple[str, ...] = ()
+    # Over the rubric and what it was shown.
+    inputs: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money_micros: int = 0
+    took_ms: int = 0
+    # Whatever chance the agent needed came from here.
+    seed: int = 0
+    # What answered: name, version, model, prompt hash.
+    agent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationFailed(Event):
+    """A validator gave no answer that counts. That is a doubt, and never a yes."""
+
+    kind: ClassVar[str] = "validation_failed"
+    proposal: str
+    validator: str
+    policy_version: int
+    error: dict[str, Json]
+    inputs: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money_micros: int = 0
+    took_ms: int = 0
+    seed: int = 0
+    agent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalWithdrawn(Event):
+    """Nobody says any more what becomes of it, so nothing does."""
+
+    kind: ClassVar[str] = "proposal_withdrawn"
+    proposal: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalDisposed(Event):
     """Guardrails and evaluation have spoken. `rules` names every version that had a say."""
 
@@ -365,6 +426,10 @@ KINDS: dict[str, type[Event]] = {
         TimeReached,
         RunCancelled,
         ProposalReceived,
+        ValidationRequested,
+        ValidationFinished,
+        ValidationFailed,
+        ProposalWithdrawn,
         ProposalDisposed,
         ProposalReopened,
         ApprovalGiven,

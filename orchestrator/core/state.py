@@ -8,7 +8,15 @@ from typing import Any
 from orchestrator.core.codec import Json
 
 OPEN = frozenset(
-    {"received", "in_review", "revision_requested", "accepted", "executing", "unknown"}
+    {
+        "received",
+        "evaluating",
+        "in_review",
+        "revision_requested",
+        "accepted",
+        "executing",
+        "unknown",
+    }
 )
 ENDED = frozenset({"completed", "failed", "cancelled"})
 
@@ -37,6 +45,8 @@ class ProposalState:
     rollbacks: int = 0
     # The work that waits for it, in a run that is more than its proposals.
     work: str = ""
+    # The validators that were asked, each with the place of its answer in the log: 0 while it is out.
+    validations: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:

@@ -23,9 +23,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from orchestrator import queue as doorbell
 from orchestrator.agents.isolated import ISOLATION
 from orchestrator.core.codec import Json
-from orchestrator.core.commands import RollBack, RunAgent, RunEffect
-from orchestrator.core.errors import CountersignError, LeaseLost
-from orchestrator.engine import inputs, perform, roll_back
+from orchestrator.core.commands import Dispose, RollBack, RunAgent, RunEffect, Validate
+from orchestrator.core.errors import CountersignError, IllegalTransition, LeaseLost
+from orchestrator.engine import inputs, perform, roll_back, validate
 from orchestrator.engine.advance import Advanced, Ending, Taking, advance
 from orchestrator.engine.claim import Claimed, claim, renew
 from orchestrator.engine.memory import Memory
@@ -348,7 +348,10 @@ class Crew:
     def _load(self, claims: Sequence[Claimed]) -> dict[int, Any]:
         agents = [claimed for claimed in claims if claimed.kind == RunAgent.kind]
         effects = [c for c in claims if c.kind in {RunEffect.kind, RollBack.kind}]
+        validations = [claimed for claimed in claims if claimed.kind == Validate.kind]
         given: dict[int, Any] = {}
+        if validations:
+            given |= validate.load(validations)
         if agents:
             given |= inputs.load_for_agents(agents, self._memory)
         if effects:
@@ -367,6 +370,13 @@ class Crew:
                 lambda record: perform.call_agent(claimed, found, record),
                 lambda: perform.agent_overdue(claimed, timeout),
                 timeout,
+            )
+        if claimed.kind == Validate.kind:
+            return Job(
+                claimed,
+                lambda record: validate.call(claimed, found),
+                lambda: validate.overdue(claimed, found),
+                found.validator.timeout_s,
             )
         if claimed.kind == RunEffect.kind:
             timeout = perform.effect_timeout_s(found)
@@ -426,6 +436,9 @@ class Crew:
         except LeaseLost:
             return None
         except CountersignError as error:
+            if claimed.kind == Dispose.kind and not isinstance(error, IllegalTransition):
+                # Nothing may come of it but what guardrails say: a person looks, if it stays like this.
+                return _crashed(claimed, error.code, str(error))
             return perform.desk_failed(claimed, error)
         return None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import revision_queries
 from orchestrator.core import events as core_events
 from orchestrator.core.codec import Json, read
 from orchestrator.core.patterns.work import find
@@ -11,7 +12,7 @@ from orchestrator.engine import sql
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import definition_of, plan_of
-from orchestrator.models import Decision, Disposition, Effect, Proposal
+from orchestrator.models import Effect, Proposal
 
 _EVENTS = """
     SELECT e.run_id, e.seq, e.kind, e.payload
@@ -98,10 +99,10 @@ def _read_values(places: set[tuple[str, int]], memory: Memory) -> Values:
 def _sent_back(proposal: str) -> Json:
     """What was proposed, and why it was sent back: by its score, or by a person in words."""
     found = Proposal.objects.get(pk=proposal)
-    disposition = Disposition.objects.filter(proposal=proposal).order_by("-pk").first()
-    reasons: Json = disposition.reasons if disposition else []
-    handed: dict[str, Json] = {"proposal": read(found.payload), "reasons": reasons}
-    asked = Decision.objects.filter(item__proposal=found, verdict="respond", undone_at=None)
-    if (answer := asked.order_by("pk").last()) is not None:
-        handed["asked"] = answer.note
-    return handed
+    request = revision_queries.request_of(found)
+    handed: dict[str, Json] = {
+        "proposal": read(found.payload),
+        "reasons": [reason.to_json() for reason in request.reasons],
+        "round": request.round,
+    }
+    return handed | ({"asked": request.asked} if request.asked else {})

@@ -21,7 +21,7 @@ from orchestrator.agents.base import AgentAnswer, AgentCall
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, JsonLimits, canonical, digest, storable
-from orchestrator.core.commands import TellParent
+from orchestrator.core.commands import Dispose, TellParent
 from orchestrator.core.errors import (
     AgentError,
     AgentTimedOut,
@@ -102,8 +102,11 @@ def agent_failed(claimed: Claimed, error: CountersignError, *, took_ms: int = 0)
 
 
 def desk_failed(claimed: Claimed, error: CountersignError) -> Ending:
-    """A run that asked for the impossible hears why; one that only wanted to tell somebody need not."""
-    if claimed.kind == TellParent.kind:
+    """A run that asked for the impossible hears why; one that only wanted to tell somebody need not.
+
+    Nor does one whose proposal is over before it was disposed of.
+    """
+    if claimed.kind in {TellParent.kind, Dispose.kind}:
         return Ending(claimed, "failed", error=describe(error, claimed))
     return agent_failed(claimed, error)
 

@@ -1,6 +1,7 @@
 """Commands that cost every worker its lease: set apart, so that they do not meet them all."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -10,7 +11,8 @@ from django.utils import timezone
 
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
-from orchestrator.core.commands import RollBack, RunEffect, TellParent
+from orchestrator.core.commands import Dispose, RollBack, RunEffect, TellParent, Validate
+from orchestrator.engine import validate
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.opening import open_item
 from orchestrator.models import AuditEntry, Command, Effect, ReviewItem, Run
@@ -31,9 +33,23 @@ def _set_apart(command: Command) -> int:
         runs = Run.objects.select_for_update(of=("self",), skip_locked=True)
         if not runs.filter(pk=command.run_id):
             return 0
-        if _stuck().filter(pk=command.pk).update(status=Command.Status.QUARANTINED):
+        if command.kind == Validate.kind:
+            _fail_validation(command)
+        elif _stuck().filter(pk=command.pk).update(status=Command.Status.QUARANTINED):
             _ask(command)
     return 1
+
+
+def _fail_validation(command: Command) -> None:
+    """Nobody has to be asked about the command: the proposal itself goes before a person."""
+    reason = f"workers stopped {command.crashes} times while asking it"
+    error: dict[str, Json] = {"code": "workers-stopped", "reason": reason, "retryable": False}
+    failed = _stuck().filter(pk=command.pk)
+    if not failed.update(status=Command.Status.FAILED, error=error, finished_at=Now()):
+        return
+    payload: Any = read(command.payload)
+    event = validate.given_up(payload, error)
+    advance(each=[Step(command.run_id, event, key=f"cmd:{command.pk}")])
 
 
 def _stuck() -> QuerySet[Command]:
@@ -99,6 +115,10 @@ def _given_up(command: Command, payload: dict[str, Json], error: dict[str, Json]
     if command.kind == RollBack.kind:
         effect = Effect.objects.get(pk=payload["effect"])
         return ev.RollbackFailed(proposal=effect.proposal_id, effect=effect.pk, error=error)
+    if command.kind == Dispose.kind:
+        return ev.ProposalWithdrawn(
+            proposal=str(payload["proposal"]), reason=str(error.get("reason", ""))
+        )
     return ev.WorkFailed(
         work=str(payload["work"]),
         attempt=int(str(payload.get("attempt", 1))),

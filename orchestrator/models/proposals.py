@@ -23,6 +23,8 @@ class Proposal(models.Model):
 
     class Status(models.TextChoices):
         RECEIVED = "received"
+        # Its validators were asked, and not all of them were heard.
+        EVALUATING = "evaluating"
         IN_REVIEW = "in_review"
         REVISION_REQUESTED = "revision_requested"
         ACCEPTED = "accepted"
@@ -187,6 +189,8 @@ class Evaluation(models.Model):
     proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="evaluations")
     snapshot = models.ForeignKey(Snapshot, models.PROTECT)
     evaluator = models.CharField(max_length=20, choices=Evaluator)
+    # Of a validator: which one of the policy's.
+    name = models.CharField(max_length=100, default="", db_default="")
     version = models.CharField(max_length=100, default="")
     score = models.FloatField(null=True)
     raw = models.JSONField(null=True)

@@ -24,6 +24,7 @@ class Look(NamedTuple):
 
 STATUSES = {
     "received": Look("Received", "quiet", "circle-dashed"),
+    "evaluating": Look("Being evaluated", "info", "flask-conical"),
     "in_review": Look("Waiting for a person", "info", "eye"),
     "revision_requested": Look("Back with the agent", "warn", "undo-2"),
     "accepted": Look("Accepted, about to run", "info", "loader"),

@@ -7,7 +7,7 @@ LATER = "shown after you decide"
 
 
 class Hidden(NamedTuple):
-    # Which fact names the item or the work that it is about.
+    # Which fact names the item, the proposal or the work that it is about.
     about: str
     path: tuple[str, ...]
     instead: str = LATER
@@ -16,6 +16,12 @@ class Hidden(NamedTuple):
 VEILED: dict[str, tuple[Hidden, ...]] = {
     "work_finished": (Hidden("work", ("output", "confidence")),),
     "proposal_disposed": (Hidden("item", ("score",)),),
+    "validation_finished": (
+        Hidden("proposal", ("score",)),
+        Hidden("proposal", ("verdict",)),
+        Hidden("proposal", ("reasons",)),
+    ),
+    "validation_failed": (Hidden("proposal", ("error",)),),
     "approval_given": (Hidden("item", ("by",), "somebody"), Hidden("item", ("decision",))),
     "person_answered": (
         Hidden("item", ("by",), "somebody"),
@@ -31,7 +37,7 @@ def veiled_text(kind: str, text: str, veiled: Set[str]) -> str:
 
 
 def veil(kind: str, facts: Mapping[str, Any], veiled: Set[str]) -> dict[str, Any]:
-    """`veiled` names the items and works that the reader has yet to judge."""
+    """`veiled` names the items, proposals and works that the reader has yet to judge."""
     shown = dict(facts)
     for hidden in VEILED.get(kind, ()):
         if facts.get(hidden.about) in veiled:

@@ -126,7 +126,7 @@ def why(item: ReviewItem) -> SafeString:
     reasons = item.opened_because
     if item.kind == ReviewItem.Kind.ESCALATION:
         # The reason would show the agent's confidence to somebody who has yet to decide.
-        return mark_safe("score too low, or none")
+        return mark_safe("score too low, none, or in doubt")
     return values.said(str(reasons[0])) if reasons else mark_safe("")
 
 

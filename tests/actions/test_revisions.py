@@ -202,6 +202,35 @@ class TestRespond:
         assert old.status == "revision_requested"
         assert revisions.revise(agent, old.pk, again()).status == "accepted"
 
+    def test_rounds_that_are_used_up_are_a_persons_to_decide(
+        self, cast: Cast, propose: Propose, agent: Actor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(settings, "REVISIONS_MAX", 2)
+        proposal = propose(confidence=0.7)
+        for _ in range(2):
+            assert proposal.status == "revision_requested"
+            proposal = revisions.revise(agent, proposal.pk, again(confidence=0.7))
+        assert (proposal.revision, proposal.status, proposal.disposition) == (
+            3,
+            "in_review",
+            "escalate",
+        )
+        disposition = proposal.dispositions.get()
+        assert (disposition.band, disposition.reasons) == (
+            "revise",
+            [
+                "revised 2 times, and no round of revision is left",
+                "score 0.7 is over 0.6 but not over 0.9",
+            ],
+        )
+        item = proposal.review_items.get()
+        assert item.opened_because == disposition.reasons
+        with pytest.raises(BadInput, match="revised 2 times"):
+            decide(cast.rita, item, "respond", note="Once more.")
+        decide(cast.rita, item)
+        work_all()
+        assert LedgerEntry.objects.count() == 1
+
     def test_only_what_was_asked_for_and_only_by_whoever_proposed_it(
         self, cast: Cast, item: ReviewItem, agent: Actor, token: Callable[..., str]
     ) -> None:

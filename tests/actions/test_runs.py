@@ -322,9 +322,13 @@ class TestProposals:
         assert "sent_back" in again.payload
         Command.objects.filter(pk=again.pk).update(not_before=LONG_AGO)
         work_all()
-        assert now(run).status == "failed"
-        assert error_of(run)["code"] == "not-accepted"
         assert Proposal.objects.filter(run=run).count() == 2
+        # The rounds are used up: a person decides about it as it is.
+        assert now(run).status == "waiting"
+        assert ReviewItem.objects.get().opened_because == [
+            "revised 1 time, and no round of revision is left",
+            "score 0.7 is over 0.6 but not over 0.9",
+        ]
 
     def test_nothing_of_a_cancelled_run_is_approved_any_more(
         self, start: Callable[..., Run], cast: Cast

@@ -51,6 +51,12 @@ def test_it_reads_what_is_asked_and_answers(send: Callable[..., Any], sent_back:
     assert wanted["status"] == "revision_requested"
     assert wanted["revision_wanted"]["asked"] == "Half of it."
     assert wanted["revision_wanted"]["due_at"]
+    nobody = {"rule": None, "validator": None, "band": None}
+    assert wanted["revision_wanted"]["reasons"] == [
+        nobody | {"code": "person", "text": "Half of it."},
+        nobody
+        | {"code": "rule", "rule": "refund-limit", "text": "the amount 184000 is over 50000"},
+    ]
     less = BODY | {"args": {"amount_minor": 92_000, "currency": "EUR"}}
     answer = send(f"/{sent_back}/revisions", less)
     assert answer.status_code == 201

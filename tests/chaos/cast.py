@@ -5,13 +5,15 @@ Prints the token.
 
 import os
 
+from django.conf import settings
+
 from orchestrator.actions import contracts, notices, routing, rules, tokens, users, workflows
 from orchestrator.actions.actor import Actor
-from orchestrator.models import NoticeKind
+from orchestrator.models import EvaluationPolicy, NoticeKind
 from tests.chaos.editor import SLUGS, wording
 from tests.chaos.events import CONTRACT, ROUTES
 from tests.chaos.site import EDITOR, RESTORER, REVIEWERS
-from tests.chaos.workload import DEFINITIONS, RULES
+from tests.chaos.workload import DEFINITIONS, RULES, VALIDATED, VALIDATORS
 
 SYSTEM = Actor(None)
 
@@ -25,6 +27,15 @@ def main() -> None:
         rules.activate(admin, rules.draft(admin, **words))
     for slug, definition in DEFINITIONS.items():
         workflows.save(admin, slug, definition)
+    for number, agent in enumerate(VALIDATED, start=2):
+        EvaluationPolicy.objects.create(
+            number=number,
+            agent=agent,
+            stage=EvaluationPolicy.Stage.ACTIVE,
+            accept_above=settings.ACCEPT_ABOVE,
+            escalate_at_or_below=settings.ESCALATE_AT_OR_BELOW,
+            validators=VALIDATORS,
+        )
     contracts.save(admin, **CONTRACT)
     routing.save(admin, ROUTES)
     hook = f"http://{os.environ['CHAOS_RECORDER']}/hook"

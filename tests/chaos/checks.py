@@ -25,6 +25,7 @@ from tests.chaos.queue_checks import (
     find_misplaced_revisions,
 )
 from tests.chaos.site import ROOT
+from tests.chaos.validation_checks import find_unheard_validators
 
 # How runs and outside proposals ended, for the report: a run in which all fail would break no promise.
 ENDS = """
@@ -97,7 +98,7 @@ _OPEN_RUNS = """
 _OPEN_PROPOSALS = """
     SELECT id, status FROM orchestrator_proposal
      WHERE status NOT IN ('executed', 'rejected', 'blocked', 'failed', 'expired', 'superseded',
-                          'rolled_back')
+                          'rolled_back', 'withdrawn')
 """
 _OPEN_COMMANDS = """
     SELECT id, kind, status FROM orchestrator_command WHERE status NOT IN ('done', 'failed', 'cancelled')
@@ -292,7 +293,7 @@ _FAILED_RUNS = """
 _FAILED_PROPOSALS = """
     SELECT p.id, p.status, left(e.error ->> 'reason', 300) FROM orchestrator_proposal p
       LEFT JOIN orchestrator_effect e ON e.proposal_id = p.id
-     WHERE p.status IN ('failed', 'expired') AND NOT EXISTS
+     WHERE p.status IN ('failed', 'expired', 'withdrawn') AND NOT EXISTS
            (SELECT 1 FROM orchestrator_decision d JOIN orchestrator_reviewitem i ON i.id = d.item_id
              WHERE i.run_id = p.run_id AND d.verdict = 'give_up')
 """
@@ -305,6 +306,7 @@ def find_refusals(evidence: Evidence) -> Iterator[str]:
 
 CHECKS: dict[str, Check] = {
     "lost": find_lost,
+    "validators": find_unheard_validators,
     "unfinished": find_unfinished,
     "requests": find_doubled_requests,
     "duplicated": find_duplicated,

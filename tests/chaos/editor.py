@@ -35,7 +35,7 @@ SETTLED_S = 20
 WINDOW_STEP_S = 10
 # How often she goes back to an earlier version while she waits for a test.
 WAVERS = 0.15
-OVER = frozenset({"executed", "rejected", "failed", "expired"})
+OVER = frozenset({"executed", "rejected", "failed", "expired", "withdrawn"})
 
 Stage = RuleVersion.Stage
 

@@ -84,6 +84,14 @@ def suggest(call: AgentCall) -> Json:
     }
 
 
+def validate(call: AgentCall) -> Json:
+    """Looks at one proposal, which is before it, and finds fault with every odd amount."""
+    seen: Any = call.inputs["proposal"]
+    is_odd = seen["args"]["amount_minor"] % 2
+    verdict = "fail" if is_odd else "pass"
+    return {"score": 0.95, "verdict": verdict, "reasons": [f"the amount is {verdict}"]}
+
+
 def stumble(call: AgentCall) -> Json:
     """Crashes, spins or answers, by what the intent says of this attempt; the last one answers."""
     ways = _intent(call)["ways"]
@@ -99,7 +107,12 @@ def _intent(call: AgentCall) -> dict[str, Any]:
     return call.intent if isinstance(call.intent, dict) else {}
 
 
-AGENTS = {"chaos.count": count, "chaos.suggest": suggest, "chaos.stumble": stumble}
+AGENTS = {
+    "chaos.count": count,
+    "chaos.suggest": suggest,
+    "chaos.stumble": stumble,
+    "chaos.validate": validate,
+}
 EXECUTORS = {
     "mindful": Undoable("/mindful", repeatable=True),
     "forgetful": Target("/forgetful", repeatable=False),

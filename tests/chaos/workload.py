@@ -28,6 +28,14 @@ RULES: tuple[dict[str, Any], ...] = (
     },
 )
 SMALL, HELD, LARGE, ABSURD = 1_200, 60_000, 2_000_000, 200_000_000
+# Validators find fault with it.
+ODD = 1_301
+# Whose proposals are validated: an agent outside, and one of a run.
+VALIDATED = ("chaos-validated", "chaos.suggest")
+VALIDATORS = [
+    {"name": name, "agent": "chaos.validate", "rubric": "Is it even?", "timeout_s": 20}
+    for name in ("one", "two")
+]
 
 
 def _function(name: str, *, isolated: bool = False) -> dict[str, Any]:
@@ -141,6 +149,8 @@ MIX: dict[str, int] = {
     "held": 12,
     "large": 5,
     "absurd": 3,
+    "validated": 6,
+    "doubted": 3,
     "refund": 15,
     "refund-held": 6,
     "fan-out": 10,
@@ -171,7 +181,7 @@ def requests(seed: int, mix: dict[str, int]) -> Iterator[Request]:
 def _request(kind: str, reference: str, drawer: random.Random) -> Request:
     amount = AMOUNTS.get(kind, SMALL)
     if kind in PROPOSALS:
-        return Request(kind, reference, "/api/v1/proposals", _proposal(reference, amount))
+        return Request(kind, reference, "/api/v1/proposals", _proposal(kind, reference, amount))
     if kind in events.FATES:
         body, deliveries = events.envelope(kind, reference, amount), events.draw_deliveries(drawer)
         return Request(kind, reference, events.PATH, body, deliveries=deliveries)
@@ -185,16 +195,22 @@ def _request(kind: str, reference: str, drawer: random.Random) -> Request:
     return Request(kind, reference, "/api/v1/runs", body, SIGNALS.get(kind, ()))
 
 
-PROPOSALS = frozenset({"accepted", "held", "large", "absurd"})
-AMOUNTS = {"held": HELD, "large": LARGE, "absurd": ABSURD, "refund-held": HELD}
+PROPOSALS = frozenset({"accepted", "held", "large", "absurd", "validated", "doubted"})
+AMOUNTS = {
+    "held": HELD,
+    "large": LARGE,
+    "absurd": ABSURD,
+    "doubted": ODD,
+    "refund-held": HELD,
+}
 SIGNALS: dict[str, tuple[dict[str, Any], ...]] = {
     "machine": ({"name": "go", "data": {"round": 1}}, {"name": "go", "data": {"round": 2}})
 }
 
 
-def _proposal(reference: str, amount: int) -> dict[str, Any]:
+def _proposal(kind: str, reference: str, amount: int) -> dict[str, Any]:
     return {
-        "agent": "chaos",
+        "agent": VALIDATED[0] if kind in {"validated", "doubted"} else "chaos",
         "action": "refund.create",
         "target": f"order/{reference}",
         "args": {"reference": reference, "amount_minor": amount},

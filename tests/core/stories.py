@@ -189,6 +189,36 @@ def received(work: str, proposal: str = "p1") -> ev.Event:
     )
 
 
+def validation(proposal: str = "p1", *names: str) -> ev.Event:
+    return ev.ValidationRequested(
+        proposal=proposal, policy_version=2, validators=names or ("tone", "facts"), due_s=60
+    )
+
+
+def validated(name: str, proposal: str = "p1", **values: Any) -> ev.Event:
+    return ev.ValidationFinished(
+        proposal=proposal,
+        validator=name,
+        policy_version=2,
+        score=0.95,
+        verdict="pass",
+        reasons=("it is polite",),
+        inputs=DIGEST,
+        money_micros=1_300,
+        took_ms=420,
+        **values,
+    )
+
+
+def not_validated(name: str, proposal: str = "p1") -> ev.Event:
+    error: dict[str, Json] = {"code": "agent-timed-out", "reason": "no answer within 1 s"}
+    return ev.ValidationFailed(proposal=proposal, validator=name, policy_version=2, error=error)
+
+
+def withdrawn(proposal: str = "p1") -> ev.Event:
+    return ev.ProposalWithdrawn(proposal=proposal, reason="rita gave it up: it never works")
+
+
 def disposed(disposition: str, proposal: str = "p1", approvals_needed: int = 1) -> ev.Event:
     reviewed = disposition in {"escalate", "hold"}
     return ev.ProposalDisposed(

@@ -10,7 +10,7 @@ from orchestrator.core import controller
 from orchestrator.core import events as ev
 from orchestrator.core import state as st_
 from orchestrator.core.codec import canonical
-from orchestrator.core.commands import RunEffect
+from orchestrator.core.commands import Dispose, RunEffect, Validate
 from orchestrator.core.errors import IllegalTransition
 from orchestrator.core.plan import DIRECT
 
@@ -63,6 +63,16 @@ SUPERSEDED = ev.ProposalSuperseded(proposal="p1", revision="p2", by="rita", item
 ROLL_BACK = ev.RollbackRequested(proposal="p1", effect="e1", by="ada", reason="wrong customer")
 ROLLED_BACK = ev.RollbackDone(proposal="p1", effect="e1", receipt={"entry": 2})
 NOT_ROLLED_BACK = ev.RollbackFailed(proposal="p1", effect="e1", error={"code": "x"})
+ASKED = ev.ValidationRequested(
+    proposal="p1", policy_version=2, validators=("tone", "facts"), due_s=60
+)
+TONE = ev.ValidationFinished(
+    proposal="p1", validator="tone", policy_version=2, score=0.9, verdict="pass", reasons=("kind",)
+)
+NO_FACTS = ev.ValidationFailed(
+    proposal="p1", validator="facts", policy_version=2, error={"code": "x"}
+)
+WITHDRAWN = ev.ProposalWithdrawn(proposal="p1", reason="given up")
 REJECTED = ev.ProposalRejected(proposal="p1", item="i1", decision="d1", by="rita", reason="other")
 
 
@@ -94,6 +104,49 @@ def test_accepting_releases_exactly_one_effect_bound_to_the_digest() -> None:
 )
 def test_each_disposition_leads_to_one_status(disposition: str, expected: str) -> None:
     assert status(disposed(disposition)) == expected
+
+
+def test_each_validator_is_asked_and_the_last_to_be_heard_lets_it_go_on() -> None:
+    asked, commands = controller.step(after(), ASKED)
+    assert commands == [
+        Validate(proposal="p1", validator=name, policy=2) for name in ("tone", "facts")
+    ]
+    assert {command.queue for command in commands} == {"agents"}
+    assert asked.proposals["p1"].is_open
+    heard, commands = controller.step(asked, TONE, moment=st_.Moment(4, 0))
+    assert (heard.status, commands) == ("running", [])
+    heard, commands = controller.step(heard, NO_FACTS, moment=st_.Moment(5, 0))
+    assert commands == [Dispose(proposal="p1")]
+    assert commands[0].queue == "effects"
+    assert heard.timers == {}
+    _, commands = controller.step(heard, disposed("accept"))
+    assert commands == [RunEffect(proposal="p1", effect="e1", digest=DIGEST)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [TONE, replace(TONE, validator="else"), disposed("accept"), disposed("escalate"), ASKED],
+    ids=["answered already", "not asked", "too early", "too early as well", "asked already"],
+)
+def test_a_validator_counts_once_and_nobody_is_faster(event: ev.Event) -> None:
+    with pytest.raises(IllegalTransition):
+        controller.step(after(ASKED, TONE), event)
+
+
+def test_who_says_nothing_in_time_is_not_waited_for() -> None:
+    asked = after(ASKED, TONE)
+    assert asked.wakes_at_ms == 60_000
+    late = st_.Moment(5, 60_000)
+    heard, commands = controller.step(asked, ev.TimeReached(), plan=DIRECT, moment=late)
+    assert heard.proposals["p1"].validations == {"tone": 4, "facts": 5}
+    assert (heard.timers, commands) == ({}, [Dispose(proposal="p1")])
+    with pytest.raises(IllegalTransition):
+        controller.step(heard, NO_FACTS)
+
+
+def test_nobody_is_asked_by_a_request_that_names_nobody() -> None:
+    with pytest.raises(IllegalTransition):
+        controller.step(after(), replace(ASKED, validators=()))
 
 
 def test_only_accepting_emits_a_command() -> None:
@@ -218,6 +271,10 @@ def test_only_what_was_released_may_start(event: ev.Event) -> None:
 ANY = [
     STARTED,
     RECEIVED,
+    ASKED,
+    TONE,
+    NO_FACTS,
+    WITHDRAWN,
     *(disposed(kind) for kind in ("accept", "revise", "escalate", "hold", "block")),
     approved(),
     given_by("rita"),
@@ -237,10 +294,15 @@ ANY = [
 ]
 
 
+def _disposes(event: ev.Event, status: str) -> bool:
+    return isinstance(event, ev.ProposalDisposed) and status == "evaluating"
+
+
 def test_every_pair_of_status_and_event_is_decided() -> None:
     """Either the table names it, or it is refused: nothing is ignored."""
     reachable = {
         "received": after(),
+        "evaluating": after(ASKED),
         "in_review": after(disposed("hold")),
         "revision_requested": after(disposed("hold"), SENT_BACK),
         "accepted": after(disposed("hold"), approved()),
@@ -258,7 +320,9 @@ def test_every_pair_of_status_and_event_is_decided() -> None:
     for (name, before), event in product(reachable.items(), ANY):
         assert before.proposals["p1"].status == name
         if (event.kind, name) in controller.TRANSITIONS:
-            controller.step(before, event)
+            # Who waits for validators is not disposed of before they were heard.
+            is_heard = _disposes(event, name)
+            controller.step(after(ASKED, TONE, NO_FACTS) if is_heard else before, event)
         else:
             with pytest.raises(IllegalTransition):
                 controller.step(before, event)

@@ -28,6 +28,7 @@ from tests.core.stories import (
     effect_started,
     heard,
     machine,
+    not_validated,
     pipeline,
     received,
     rejected,
@@ -41,6 +42,9 @@ from tests.core.stories import (
     signal,
     superseded,
     undone,
+    validated,
+    validation,
+    withdrawn,
 )
 
 FOLDER = Path(__file__).parent / "histories"
@@ -144,6 +148,59 @@ def proposal_accepted() -> Story:
     story = _proposing()
     story.propose("draft")
     story.execute()
+    story.finish("tell")
+    return story
+
+
+def _validating(**changes: Any) -> Story:
+    story = _proposing(**changes)
+    story.tell(received("draft"))
+    story.tell(validation())
+    return story
+
+
+def proposal_validated() -> Story:
+    story = _validating()
+    story.tell(validated("facts"))
+    story.tell(validated("tone"))
+    story.tell(disposed("accept"))
+    story.execute()
+    story.finish("tell")
+    return story
+
+
+def proposal_in_doubt() -> Story:
+    story = _validating()
+    story.tell(validated("tone"))
+    story.tell(not_validated("facts"))
+    story.tell(disposed("escalate"))
+    story.tell(approved())
+    story.execute()
+    story.finish("tell")
+    return story
+
+
+def validator_too_late() -> Story:
+    story = _validating()
+    story.tell(validated("tone"))
+    story.time_passes(61)
+    story.tell(disposed("escalate"))
+    story.tell(rejected())
+    return story
+
+
+def cancelled_while_validated() -> Story:
+    story = _validating()
+    story.tell(validated("tone"))
+    story.tell(CANCELLED)
+    return story
+
+
+def validated_and_given_up() -> Story:
+    story = _validating(optional=True)
+    story.tell(validated("tone"))
+    story.tell(not_validated("facts"))
+    story.tell(withdrawn())
     story.finish("tell")
     return story
 
@@ -510,6 +567,11 @@ STORIES: dict[str, Callable[[], Story]] = {
         nothing_to_fan_out,
         no_list,
         proposal_accepted,
+        proposal_validated,
+        proposal_in_doubt,
+        validator_too_late,
+        cancelled_while_validated,
+        validated_and_given_up,
         proposal_approved_by_two,
         proposal_rejected,
         proposal_sent_back,

@@ -3,13 +3,14 @@
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
 from orchestrator.core.errors import IllegalTransition
-from tests.simulator import desk, perform, proposals
+from tests.simulator import desk, perform, proposals, validators
 from tests.simulator.agents import TIMEOUT_MS, Agent
 from tests.simulator.engine import Advanced, Claimed, Ending, Engine, LeaseLostError
 from tests.simulator.jobs import Job, Told, ended
 from tests.simulator.options import LEASE_MS
 from tests.simulator.schedule import Process, Waiting
 from tests.simulator.tables import DatabaseError, UniqueError
+from tests.simulator.validators import Validator
 from tests.simulator.world import World
 
 LOOK_EVERY_MS = 1_000
@@ -158,6 +159,8 @@ class Crew:
     def _late(self, claimed: Claimed) -> Ending:
         if claimed.kind == "run_agent":
             return ended(claimed, "failed", Agent(self.world, claimed).overdue())
+        if claimed.kind == "validate":
+            return ended(claimed, "failed", validators.failed(claimed.payload, "timed-out"))
         if claimed.kind == "roll_back":
             return perform.rollback_interrupted(self.world, claimed)
         return Ending(claimed, "pending", after_ms=2_000, crashed=True)
@@ -167,6 +170,8 @@ class Crew:
     def _perform(self, job: Job) -> Waiting:
         if job.claimed.kind == "run_agent":
             yield from self._call_agent(job)
+        elif job.claimed.kind == "validate":
+            yield from self._validate(job)
         elif job.claimed.kind == "run_effect":
             yield from perform.run_effect(self.world, job, self._tell)
         elif job.claimed.kind == "roll_back":
@@ -187,6 +192,14 @@ class Crew:
         status = "done" if isinstance(event, ev.WorkFinished) else "failed"
         self._tell(job, ended(job.claimed, status, event))
 
+    def _validate(self, job: Job) -> Waiting:
+        validator = Validator(self.world, job.claimed)
+        yield validator.takes_ms()
+        event = validator.answer()
+        yield None
+        status = "done" if isinstance(event, ev.ValidationFinished) else "failed"
+        self._tell(job, ended(job.claimed, status, event))
+
     def _sit_at_desk(self, job: Job) -> Waiting:
         """Work that is nothing but a transaction."""
         claimed, ending = job.claimed, None
@@ -205,6 +218,10 @@ class Crew:
     def _at_desk(self, claimed: Claimed) -> None:
         if claimed.kind == "propose":
             self._propose(claimed)
+        elif claimed.kind == "dispose":
+            if self.world.strikes("disposing stops its worker", 0.7):
+                raise DatabaseError("it takes too long")
+            proposals.dispose(self.engine, claimed, self.world.chance)
         elif claimed.kind == "ask_person":
             desk.ask_person(self.engine, claimed)
         elif claimed.kind == "start_child":

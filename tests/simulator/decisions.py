@@ -238,8 +238,10 @@ def given_up(engine: Engine, row: CommandRow) -> ev.Event | None:
         return ev.RollbackFailed(
             proposal=payload["proposal"], effect=payload["effect"], error=error
         )
-    if row.kind == "tell_parent":
+    if row.kind in {"tell_parent", "validate"}:
         return None
+    if row.kind == "dispose":
+        return ev.ProposalWithdrawn(proposal=payload["proposal"], reason="stuck")
     attempt = payload.get("attempt", 1)
     if row.kind == "propose":
         known = engine.state_of(row.run).works[payload["work"]]

@@ -31,6 +31,8 @@ CAUGHT = {
     "nobody hears what was not undone": "was not undone and nobody is told",
     "who failed to roll back is not waited for": "never ends",
     "roll backs end with their run": "never ends",
+    "silence of a validator is taken for a yes": "said nothing",
+    "what was judged when it came still counts": "beyond the limit",
 }
 
 # Two that are survived alone and caught together: the bell is heard or looked after, either is enough.
@@ -46,5 +48,6 @@ SURVIVED = {
     "a command in a worker's hands is cancelled as well": (
         "its intent is stored under its token before the call, and what has begun stays decided"
     ),
+    "validators that stop their workers are set apart": "their time runs out all the same",
     "approvals that were taken back still count": "the controller counts who stands by it itself",
 }

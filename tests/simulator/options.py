@@ -34,6 +34,8 @@ FAULTS = (
     "people edit",
     "people send back",
     "people roll back",
+    "validators fail",
+    "disposing stops its worker",
 )
 
 

@@ -7,10 +7,12 @@ from random import Random
 
 from orchestrator.core import commands as cm
 from orchestrator.core import events as ev
+from tests.simulator import limit, validators
 from tests.simulator.engine import Claimed, Engine, Step
 from tests.simulator.options import DUE_MS
 from tests.simulator.tables import EffectRow, ProposalRow
 
+UNSEEN = frozenset({"accept", "revise"})
 JUDGEMENTS = ("accept", "accept", "accept", "hold", "escalate", "revise", "block")
 # For how long people may take back what they decide about a proposal.
 UNDO_S = (0, 1, 2, 4)
@@ -49,6 +51,18 @@ class Taken:
     judged: str
     effect: str | None
     events: tuple[ev.Event, ...]
+
+
+def dispose(engine: Engine, claimed: Claimed, chance: Random) -> None:
+    """All validators of it were heard. Rules are asked now, whatever they said when it came."""
+    row = engine.tables.proposals[claimed.payload["proposal"]]
+    after = _stood_for(engine, row)
+    judged, needed = _judge(engine, chance, after)
+    if engine.is_mutant("what was judged when it came still counts"):
+        judged, needed = row.judged, 0
+    if judged in UNSEEN and validators.is_in_doubt(engine, row.run, row.id):
+        judged, needed = "escalate", 1
+    engine.complete(claimed, *_dispose(engine, row, judged, needed, chance).events)
 
 
 def submit(engine: Engine, run: str, name: str, chance: Random) -> None:
@@ -113,8 +127,25 @@ def _row_of(name: str, run: str, place: Place, after: Replaced | None) -> Propos
 
 def _take_in(engine: Engine, row: ProposalRow, chance: Random, after: Replaced | None) -> Taken:
     judged, needed = _judge(engine, chance, after)
+    row = replace(row, judged=judged)
+    engine.tables.proposals.insert(row.id, row)
+    came = tuple(_received(engine, row, after))
+    if judged in UNSEEN and chance.random() < validators.SHARE:
+        return Taken(row, judged, None, (*came, validators.request(row.id, chance)))
+    taken = _dispose(engine, row, judged, needed, chance)
+    return replace(taken, events=(*came, *taken.events))
+
+
+def _stood_for(engine: Engine, row: ProposalRow) -> Replaced | None:
+    before = engine.tables.proposals.get(row.revises)
+    if before is None:
+        return None
+    return Replaced(before, by="a", asked_by_people=was_sent_back(engine, before.id))
+
+
+def _dispose(engine: Engine, row: ProposalRow, judged: str, needed: int, chance: Random) -> Taken:
     due_at = engine.now + DUE_MS if judged == "revise" else 0.0
-    engine.tables.proposals.insert(row.id, replace(row, due_at=due_at))
+    engine.tables.proposals[row.id] = replace(engine.tables.proposals[row.id], due_at=due_at)
     item = _open_item(engine, row, needed, chance) if needed else None
     effect = None
     if judged == "accept" or engine.is_mutant("effects are released with the proposal"):
@@ -130,12 +161,14 @@ def _take_in(engine: Engine, row: ProposalRow, chance: Random, after: Replaced |
         item=item,
         effect=effect,
     )
-    return Taken(row, judged, effect, (*_received(engine, row, after), disposed))
+    return Taken(row, judged, effect, (disposed,))
 
 
 def _judge(engine: Engine, chance: Random, after: Replaced | None) -> tuple[str, int]:
     """What the guardrails make of it is drawn. An edit is never just let through."""
     judged = chance.choice(JUDGEMENTS)
+    if judged == "accept" and limit.is_reached(engine.tables.proposals.values()):
+        judged = "hold"
     needed = chance.randint(1, 2) if judged in {"hold", "escalate"} else 0
     if after is None:
         return judged, needed

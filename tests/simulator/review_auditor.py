@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.core import events as ev
 from orchestrator.core.state import RunState
+from tests.simulator import limit
 from tests.simulator.tables import EffectRow, Tables
 from tests.simulator.target import Target
 from tests.simulator.violation import hold
@@ -30,6 +31,8 @@ class ReviewAuditor:
         self._approvals: dict[str, dict[str, str]] = {}
         self._closed: Counter[tuple[str, str]] = Counter()
         self._edited: set[str] = set()
+        # What a validator said of a proposal.
+        self._heard: dict[tuple[str, str], str] = {}
         self._superseded: set[str] = set()
         self._to_undo: set[str] = set()
         # Left as they are by a person, whatever a worker that was about to call still did.
@@ -37,6 +40,8 @@ class ReviewAuditor:
         self._handlers: dict[type[ev.Event], Callable[[RunState, Any, int], None]] = {
             ev.ProposalReceived: self._receive,
             ev.ProposalDisposed: self._dispose,
+            ev.ValidationFinished: self._hear,
+            ev.ValidationFailed: self._hear,
             ev.ApprovalGiven: self._count,
             ev.ProposalApproved: self._approve,
             ev.ProposalRejected: self._close,
@@ -71,9 +76,22 @@ class ReviewAuditor:
 
     def _dispose(self, state: RunState, event: ev.ProposalDisposed, at_ms: int) -> None:
         if event.disposition == "accept":
+            self._hold_let_through(state, event.proposal)
             is_edited = event.proposal in self._edited
             hold(not is_edited, f"{event.proposal} was edited and let through")
             self._accepted[event.effect or ""] = state.proposals[event.proposal].digest
+
+    def _hold_let_through(self, state: RunState, proposal: str) -> None:
+        """Nobody doubts it, and it is within the limit that a rule sets for all of them."""
+        for name in state.proposals[proposal].validations:
+            verdict = self._heard.get((proposal, name), "nothing")
+            hold(verdict == "pass", f"{proposal} was let through and {name} said {verdict}")
+        others = [row for row in self.tables.proposals.values() if row.id != proposal]
+        hold(not limit.is_reached(others), f"{proposal} was let through beyond the limit")
+
+    def _hear(self, state: RunState, event: Any, at_ms: int) -> None:
+        self._once(f"{event.proposal} {event.validator}", "validated")
+        self._heard[event.proposal, event.validator] = getattr(event, "verdict", "nothing")
 
     def _close(self, state: RunState, event: Any, at_ms: int) -> None:
         self._once(event.proposal, "closed")

@@ -1,16 +1,19 @@
 """What crashes, silences and deadlines leave behind. It puts back, rings and expires; it never executes."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from orchestrator.core import events as ev
+from orchestrator.core.codec import read
 from orchestrator.core.errors import IllegalTransition
+from tests.simulator import validators
 from tests.simulator.engine import RING_AGAIN_AFTER_MS, Engine, Step
 from tests.simulator.options import CRASHES_MAX
 from tests.simulator.schedule import Process, Waiting
-from tests.simulator.tables import DatabaseError
+from tests.simulator.tables import CommandRow, DatabaseError
 from tests.simulator.world import World
 
 
@@ -64,9 +67,24 @@ def _is_stuck(engine: Engine, command: int) -> bool:
 def _set_apart(engine: Engine, command: int) -> None:
     """What costs every worker its lease must not meet them all."""
     row = engine.tables.commands[command]
-    if _is_stuck(engine, command):
+    if not _is_stuck(engine, command):
+        return
+    mutant = "validators that stop their workers are set apart"
+    if row.kind == "validate" and not engine.is_mutant(mutant):
+        _fail_validation(engine, row)
+    else:
         engine.tables.commands[command] = replace(row, status="quarantined")
         engine.open_item(row.run, "stuck_command", command=command)
+
+
+def _fail_validation(engine: Engine, row: CommandRow) -> None:
+    """The proposal itself goes before a person."""
+    engine.tables.commands[row.id] = replace(row, status="failed")
+    payload = read(row.payload)
+    assert isinstance(payload, dict)
+    event = validators.failed(payload, "workers-stopped")
+    with suppress(IllegalTransition):
+        engine.advance([Step(row.run, event, f"cmd:{row.id}")])
 
 
 def _unheard(engine: Engine) -> Iterable[int]:

@@ -113,6 +113,8 @@ class ProposalRow:
     revision: int = 1
     status: str = "received"
     due_at: float = 0.0
+    # What was made of it when it came, before any validator was heard.
+    judged: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ AFTER_PROPOSAL = {
     "rejected": "failed",
     "blocked": "failed",
     "expired": "failed",
+    "withdrawn": "failed",
     "failed": "failed",
 }
 
