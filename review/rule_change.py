@@ -46,7 +46,7 @@ def rule_change_of(proposal: Proposal) -> RuleChange | None:
         return None
     before = args.get("instead_of")
     other = rule_queries.rule_version(slug, before) if isinstance(before, int) else None
-    is_retirement = proposal.action == changes.RETIRE
+    is_retirement = proposal.action == changes.RETIRE_RULE
     found = backtest_queries.backtest(str(args.get("backtest") or ""))
     report = backtest_queries.report_on(found) if found else None
     rival = None if is_retirement else other

@@ -79,7 +79,7 @@ EFFECTS = {
 KINDS = {
     "guardrail_failure": Look("Guardrail", "warn", "shield-alert"),
     "escalation": Look("Low score", "info", "gauge"),
-    "rule_change": Look("Rule change", "info", "git-compare"),
+    "rule_change": Look("Change of Countersign", "info", "git-compare"),
     "approval": Look("A run asks", "info", "circle-question-mark"),
     "unknown_effect": Look("Outcome unknown", "warn", "circle-alert"),
     "stuck_command": Look("Stuck work", "bad", "wrench"),

@@ -11,6 +11,7 @@ _LOOK = frozenset(
         "proposals.view",
         "runs.view",
         "rules.view",
+        "policies.view",
         "contracts.view",
         "routing.view",
     }
@@ -26,7 +27,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "runs.cancel",
             "effects.undo",
             "audit.view",
+            "changes.decide",
             "rules.edit",
+            "policies.edit",
             "contracts.edit",
             "routing.edit",
             "workflows.edit",

@@ -8,8 +8,9 @@ then the action, then the tier.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
+from urllib.parse import urlencode
 
-from orchestrator.core.codec import Json
+from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.policy.evaluation import Bands
 
 STATED = "stated"
@@ -42,6 +43,11 @@ class Scope:
         order = ("agent_version", "agent", "action", "tier")
         return (len(named), *(int(name in named) for name in order))
 
+    @property
+    def key(self) -> str:
+        """One text for one scope, and for no other."""
+        return urlencode(self.named) or "everything"
+
     def __str__(self) -> str:
         return ", ".join(self.named.values()) or "everything"
 
@@ -60,6 +66,11 @@ class Validator:
     rubric: str
     timeout_s: int
     money_micros_max: int | None = None
+
+    @property
+    def asks(self) -> tuple[str, str]:
+        """Whom it asks for what: two that do so alike say the same."""
+        return self.agent, self.rubric
 
     def to_json(self) -> dict[str, Json]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -80,3 +91,18 @@ class Terms:
     target_error: float | None = None
     # All of them are asked, and the lowest score of all counts.
     validators: tuple[Validator, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        validators: list[Json] = [one.to_json() for one in self.validators]
+        return {
+            "accept_above": self.bands.accept_above,
+            "escalate_at_or_below": self.bands.escalate_at_or_below,
+            "score": self.score,
+            "target_error": self.target_error,
+            "validators": validators,
+        }
+
+
+def content_hash(scope: Scope, terms: Terms) -> str:
+    """The same for the same words, and nothing else goes into it."""
+    return digest(canonical({"scope": dict(scope.named), **terms.to_json()}))
