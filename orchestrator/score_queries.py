@@ -10,12 +10,12 @@ from django.conf import settings
 from django.db import connection
 
 from orchestrator import audit_queries
-from orchestrator.core import typeid
 from orchestrator.core.policy.backtest import APPROVED, REJECTED, UNKNOWN
 from orchestrator.core.policy.changes import RESERVED
 from orchestrator.core.policy.queue_load import BLOCKED, Objection, elsewhere
-from orchestrator.core.policy.second_look import Seen, Shares
+from orchestrator.core.policy.second_look import Seen
 from orchestrator.core.policy.terms import CALIBRATED, Scope, Terms
+from orchestrator.core.typeid import least_at
 from orchestrator.models import Evaluation, EvaluationPolicy, PolicyCheck
 
 _Evaluator = Evaluation.Evaluator
@@ -81,8 +81,8 @@ def of_scope(scope: Scope, since: datetime, until: datetime, *, terms: Terms) ->
     led_by = next((name for name in ("agent", "action") if name in scope.named), "")
     chosen = _NEWEST.format(where=_LED_TO[led_by])
     values: dict[str, Any] = {
-        "before": _key_at(until),
-        "since": _key_at(since),
+        "before": least_at("prp", until),
+        "since": least_at("prp", since),
         "at_most": settings.SCORES_READ_MAX,
         "agent": scope.agent,
         "action": scope.action,
@@ -95,12 +95,6 @@ def of_scope(scope: Scope, since: datetime, until: datetime, *, terms: Terms) ->
         oldest=looked[-1].at if looked else None,
         is_capped=len(looked) >= settings.SCORES_READ_MAX,
     )
-
-
-def shares() -> Shares:
-    """How much is drawn to be judged blind, by what the policy made of it."""
-    labels = settings.LABEL_SHARE
-    return Shares(accept=settings.AUDIT_SHARE, revise=labels, block=labels)
 
 
 def _rows(statement: LiteralString, values: dict[str, Any]) -> list[Row]:
@@ -167,8 +161,3 @@ def _opinions(snapshots: Sequence[int]) -> Mapping[int, Mapping[str, float | Non
 
 def _asks_more(terms: Collection[Terms]) -> bool:
     return any(one.validators or one.score == CALIBRATED for one in terms)
-
-
-def _key_at(moment: datetime) -> str:
-    """Smaller than the key of every proposal made from then on."""
-    return typeid.make("prp", at_ms=max(0, int(moment.timestamp() * 1_000)), entropy=0)

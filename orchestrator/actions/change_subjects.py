@@ -25,6 +25,8 @@ class Subject(ABC):
     capability: str
     activation: str
     retirement: str
+    # The column of a backtest that names it.
+    column: str
     # From where it may ask to decide.
     tried: tuple[str, ...]
     version: Version
@@ -71,7 +73,7 @@ class Subject(ABC):
 
 
 class OfRule(Subject):
-    noun = "rule"
+    noun, column = "rule", "version"
     capability = "rules.edit"
     activation, retirement = changes.ACTIVATE_RULE, changes.RETIRE_RULE
     tried = rules.TRIED
@@ -115,7 +117,7 @@ class OfRule(Subject):
 
 
 class OfPolicy(Subject):
-    noun = "policy"
+    noun, column = "policy", "policy"
     capability = "policies.edit"
     activation, retirement = changes.ACTIVATE_POLICY, changes.RETIRE_POLICY
     tried = (EvaluationPolicy.Stage.BACKTESTED,)

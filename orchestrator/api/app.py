@@ -15,6 +15,7 @@ from orchestrator.api import (
     contracts,
     dead_letters,
     events,
+    policies,
     problems,
     proposals,
     routes,
@@ -61,6 +62,7 @@ api.add_router("", certificates.router)
 api.add_router("", runs.router)
 api.add_router("", workflows.router)
 api.add_router("", rules.router)
+api.add_router("", policies.router)
 api.add_router("", backtests.router)
 api.add_router("", contracts.router)
 api.add_router("", events.router)

@@ -57,4 +57,13 @@ class Migration(migrations.Migration):
             model_name='backtest',
             constraint=models.CheckConstraint(condition=models.Q(('version', None), ('policy', None), _connector='XOR'), name='backtest_is_about_one_thing'),
         ),
+        migrations.AddIndex(
+            model_name='disposition',
+            index=models.Index(fields=['policy', '-id'], name='disposition_of_policy'),
+        ),
+        migrations.AlterField(
+            model_name='disposition',
+            name='policy',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='orchestrator.evaluationpolicy'),
+        ),
     ]

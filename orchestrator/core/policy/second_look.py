@@ -87,7 +87,11 @@ class Shares:
     block: float
 
     def of(self, verdicts: Mapping[str, int]) -> float:
-        return sum(getattr(self, name) * verdicts.get(name, 0) for name in ("accept", "revise", "block"))
+        return (
+            self.accept * verdicts.get("accept", 0)
+            + self.revise * verdicts.get("revise", 0)
+            + self.block * verdicts.get("block", 0)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ def most_specific[Held](held: Iterable[tuple[Scope, Held]], proposal: Scope) -> 
     return max(fitting, key=lambda found: found[0])[1] if fitting else None
 
 
+def decides_about(own: Scope, in_force: Iterable[Scope], proposal: Scope) -> bool:
+    """Whether terms of this scope would decide, once in force: a narrower scope goes on deciding about its own."""
+    others = ((scope, scope) for scope in in_force if scope != own)
+    return most_specific([*others, (own, own)], proposal) == own
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validator:
     """An agent that is asked what it thinks of a proposal, by a rubric, and answers with a score."""
