@@ -1,6 +1,6 @@
 """What backtests found, and what a rule in shadow would have done: reads for pages and API alike."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -121,13 +121,22 @@ def shares() -> Shares:
 
 
 def flips_of(
-    found: Backtest, *, with_waiting: bool, before: str = "", after: str = "", at_most: int
+    found: Backtest,
+    *,
+    with_waiting: bool,
+    without: Collection[str] = (),
+    before: str = "",
+    after: str = "",
+    at_most: int,
 ) -> list[BacktestFlip]:
     """Next to a place in the list, which goes by proposal: newest first, or oldest first after a place.
 
-    Without those whose proposal waits for a person, for readers who may have to judge it.
+    Without those whose proposal waits for a person, for readers who may have to judge it, and without
+    those that the reader must not know anything of just now.
     """
     rows = BacktestFlip.objects.filter(backtest=found).select_related("proposal")
+    if without:
+        rows = rows.exclude(proposal__in=without)
     if not with_waiting:
         rows = rows.exclude(proposal__status=Proposal.Status.IN_REVIEW)
     if after:
@@ -143,7 +152,9 @@ def count_waiting_flips(found: Backtest) -> int:
 
 
 def _backtests() -> QuerySet[Backtest]:
-    return Backtest.objects.select_related("version__rule", "against__rule", "policy", "requested_by")
+    return Backtest.objects.select_related(
+        "version__rule", "against__rule", "policy", "requested_by"
+    )
 
 
 def _days(found: Backtest, oldest: datetime | None) -> float:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from orchestrator import score_queries
 from orchestrator.backtest_queries import DAYS_MIN, SECONDS_OF_A_DAY, shares
@@ -32,6 +32,13 @@ def decides(proposal: Scope) -> EvaluationPolicy | None:
     """The one in force for such a proposal; None before the first proposal of all."""
     active = _whole().filter(stage=EvaluationPolicy.Stage.ACTIVE)
     return most_specific(((one.scope, one) for one in active), proposal)
+
+
+def wider(scope: Scope) -> EvaluationPolicy | None:
+    """The one in force that would decide if none of exactly this scope did."""
+    active = _whole().filter(stage=EvaluationPolicy.Stage.ACTIVE)
+    others = ((one.scope, one) for one in active if one.scope != scope)
+    return most_specific(others, scope)
 
 
 def active_version(scope: Scope) -> EvaluationPolicy | None:
@@ -102,9 +109,12 @@ def policy_lines(*, after: int | None = None, at_most: int) -> list[EvaluationPo
     return [found[key] for key in keys]
 
 
-def newest_versions(scopes: Collection[Scope]) -> dict[Scope, int]:
-    """By scope, the number of the last thing that somebody wrote."""
-    return {scope: newest_number(scope) for scope in scopes}
+def newest_numbers(scopes: Collection[Scope]) -> dict[Scope, int]:
+    """By scope, the last thing that somebody wrote. In one statement, by the names of their agents."""
+    rows = EvaluationPolicy.objects.filter(agent__in={scope.agent for scope in scopes})
+    names = ("agent", "agent_version", "action", "tier")
+    found = rows.values_list(*names).annotate(newest=Max("number")).order_by()
+    return {Scope(*place): number for *place, number in found}
 
 
 @dataclass(frozen=True, slots=True)

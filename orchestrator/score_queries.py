@@ -88,7 +88,9 @@ def of_scope(scope: Scope, since: datetime, until: datetime, *, terms: Terms) ->
         "action": scope.action,
     }
     looked = _rows(_RECORDED.format(chosen=chosen), values)
-    rows = [row for row in looked if scope.fits(row.scope) and not row.scope.action.startswith(RESERVED)]
+    rows = [
+        row for row in looked if scope.fits(row.scope) and not row.scope.action.startswith(RESERVED)
+    ]
     return Recorded(
         seen=_seen(rows, _asks_more([terms])),
         looked_at=len(looked),

@@ -10,7 +10,7 @@ from orchestrator.core.policy import changes
 from orchestrator.core.policy.compare import Comparison
 from orchestrator.core.policy.rule_text import as_json, document_of, line_diff
 from orchestrator.models import Proposal, RuleVersion
-from review.rule_findings import findings_facts
+from review.findings import findings_facts
 from review.rule_page import comparison_of, wording
 
 Lines = list[tuple[str, str]]
@@ -33,6 +33,7 @@ class RuleChange:
     mismatch: str
     # What the parts of `rule_change.html` need besides.
     facts: dict[str, Any]
+    template: str = "review/rule_change.html"
 
 
 def rule_change_of(proposal: Proposal) -> RuleChange | None:

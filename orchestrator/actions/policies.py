@@ -18,6 +18,7 @@ from orchestrator.actions.actor import Actor, audit, require
 from orchestrator.agents import registry
 from orchestrator.core.errors import BadInput, NotFound, PolicyChanged, StageWrong
 from orchestrator.core.policy import terms as words
+from orchestrator.core.policy.evaluation import Bands
 from orchestrator.core.policy.terms import Scope, Terms, Validator
 from orchestrator.models import Backtest, ContractVersion, EvaluationPolicy
 
@@ -144,6 +145,20 @@ def newest_backtest(policy: EvaluationPolicy) -> Backtest | None:
     return policy.backtests.filter(status=Backtest.Status.DONE).order_by("-pk").first()
 
 
+def starting_terms(scope: Scope) -> Terms:
+    """What decides about a scope so far, for whoever writes its first policy."""
+    in_force = ((one.scope, one) for one in EvaluationPolicy.objects.active())
+    found = words.most_specific(in_force, scope)
+    if found is not None:
+        return found.terms
+    return Terms(bands=Bands(settings.ACCEPT_ABOVE, settings.ESCALATE_AT_OR_BELOW))
+
+
+def validator_agents() -> list[str]:
+    """Whom a validator can ask."""
+    return registry.named()
+
+
 def log_name(policy: EvaluationPolicy) -> str:
     """What the audit log calls it."""
     return f"policy/{policy.number}"
@@ -170,7 +185,9 @@ def _check_scope(scope: Scope) -> None:
     if scope.tier and scope.tier not in ContractVersion.Tier.values:
         raise BadInput("tier", f"choose among {', '.join(ContractVersion.Tier.values)}, or none.")
     if scope.agent_version and not scope.agent:
-        raise BadInput("agent_version", "say of which agent; others may have a version of that name.")
+        raise BadInput(
+            "agent_version", "say of which agent; others may have a version of that name."
+        )
 
 
 def _check_bands(terms: Terms) -> None:
@@ -190,7 +207,9 @@ def _check_bands(terms: Terms) -> None:
 
 def _check_validators(validators: Sequence[Validator]) -> None:
     if len(validators) > settings.POLICY_VALIDATORS_MAX:
-        raise BadInput("validators", f"at most {settings.POLICY_VALIDATORS_MAX} (POLICY_VALIDATORS_MAX).")
+        raise BadInput(
+            "validators", f"at most {settings.POLICY_VALIDATORS_MAX} (POLICY_VALIDATORS_MAX)."
+        )
     names = [one.name for one in validators]
     for place, one in enumerate(validators):
         _check_validator(f"validators/{place}", one)
@@ -206,7 +225,9 @@ def _check_validator(place: str, validator: Validator) -> None:
     known = registry.named()
     if validator.agent not in known:
         offered = ", ".join(known) or "none; AGENT_MODULES names the modules that bring some"
-        raise BadInput(f"{place}/agent", f"no agent of that name is registered (there are: {offered}).")
+        raise BadInput(
+            f"{place}/agent", f"no agent of that name is registered (there are: {offered})."
+        )
     if not validator.rubric.strip():
         raise BadInput(f"{place}/rubric", "say by what it shall judge.")
     _check_text(f"{place}/rubric", validator.rubric, RUBRIC_LENGTH_MAX)

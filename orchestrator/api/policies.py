@@ -66,9 +66,7 @@ def draft(request: HttpRequest, wish: PolicyIn) -> Status[Any]:
     """201 for a new version; 200 with the newest one of the scope when that says the same. It decides nothing yet."""
     scope = wish.wanted_scope
     before = policy_queries.newest_number(scope)
-    policy = policies.draft(
-        actor_of(request), scope, wish.terms, note=wish.note, base=wish.base
-    )
+    policy = policies.draft(actor_of(request), scope, wish.terms, note=wish.note, base=wish.base)
     return Status(201 if policy.number > before else 200, _render(policy))
 
 

@@ -27,7 +27,9 @@ class ScopeIn(Strict):
     agent: Word = ""
     agent_version: Word = ""
     action: Word = ""
-    tier: Word = Field("", description="`low`, `normal` or `high`, as the contract of the action says")
+    tier: Word = Field(
+        "", description="`low`, `normal` or `high`, as the contract of the action says"
+    )
 
 
 class ValidatorIn(Strict):
@@ -47,7 +49,7 @@ class PolicyIn(Strict):
         extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE]}
     )
 
-    scope: ScopeIn = Field(default_factory=ScopeIn)
+    scope: ScopeIn = Field(default_factory=lambda: ScopeIn.model_validate({}))
     accept_above: Share
     escalate_at_or_below: Share
     score: Literal["stated", "calibrated"] = "stated"

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import models
@@ -184,21 +184,17 @@ class Backtest(models.Model):
 
     @property
     def tested(self) -> RuleVersion | EvaluationPolicy:
-        found = self.version or self.policy
-        assert found is not None, "a constraint says that it is about one thing"
-        return found
+        return cast(RuleVersion | EvaluationPolicy, self.version or self.policy)
 
     @property
     def rule_version(self) -> RuleVersion:
         """For whoever knows that it tests a rule."""
-        assert self.version is not None
-        return self.version
+        return cast(RuleVersion, self.version)
 
     @property
     def tested_policy(self) -> EvaluationPolicy:
         """For whoever knows that it tests a policy."""
-        assert self.policy is not None
-        return self.policy
+        return cast(EvaluationPolicy, self.policy)
 
     @property
     def has_ended(self) -> bool:

@@ -60,6 +60,14 @@ RESULTS = {
     "out": Look("is not asked", "quiet", "circle-dashed"),
     "unseen": Look("cannot be known", "quiet", "eye-off"),
 }
+# What a policy makes of a proposal.
+VERDICTS = {
+    "accept": Look("accepted", "ok", "circle-check"),
+    "revise": Look("sent back", "warn", "undo-2"),
+    "escalate": Look("before a person", "info", "eye"),
+    "hold": Look("held", "warn", "shield-alert"),
+    "block": Look("blocked", "bad", "ban"),
+}
 CONTRACTS = {
     "event": Look("Event", "quiet", "zap"),
     "action": Look("Action", "quiet", "play"),

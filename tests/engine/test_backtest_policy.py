@@ -41,7 +41,9 @@ def drafted(cast: Cast, terms: Terms = LOOSER, scope: Scope = REFUNDS) -> Evalua
     return policies.draft(Actor(cast.ada), scope, terms)
 
 
-def look_back(cast: Cast, terms: Terms = LOOSER, scope: Scope = REFUNDS, **options: Any) -> Backtest:
+def look_back(
+    cast: Cast, terms: Terms = LOOSER, scope: Scope = REFUNDS, **options: Any
+) -> Backtest:
     asked = backtests.request(Actor(cast.ada), drafted(cast, terms, scope), **options)
     while engine.work_one(lambda: False):
         pass
@@ -69,7 +71,12 @@ def decide(cast: Cast, proposal: Proposal, verdict: str) -> None:
 
 
 def test_what_people_decided_says_what_it_would_have_caught(cast: Cast, propose: Propose) -> None:
-    for confidence, verdict in [(0.5, "reject"), (0.55, "approve"), (0.3, "reject"), (0.1, "approve")]:
+    for confidence, verdict in [
+        (0.5, "reject"),
+        (0.55, "approve"),
+        (0.3, "reject"),
+        (0.1, "approve"),
+    ]:
         decide(cast, propose(confidence=confidence), verdict)
     propose(confidence=0.85)
     propose(confidence=0.95)

@@ -114,6 +114,16 @@ PAGES: dict[str, str] = {
     "backtest": "rules.view",
     "backtest_news": "rules.view",
     "cancel_backtest": "rules.edit",
+    # Policies.
+    "policies": "policies.view",
+    "new_policy": "policies.edit",
+    "policy": "policies.view",
+    "edit_policy": "policies.edit",
+    "policy_stage": "policies.edit",
+    "backtest_policy": "policies.edit",
+    "policy_backtest": "policies.view",
+    "policy_backtest_news": "policies.view",
+    "cancel_policy_backtest": "policies.edit",
     # Settings.
     "settings": "signed in",
     "people": "people.edit",

@@ -177,7 +177,9 @@ def find(
         return before, people(cell.elsewhere, effects.after, cell.after)
 
     has_before = bool(effects.before)
-    return findings_of(tally, looked_at, asked, has_before, days=days, review_minutes=review_minutes)
+    return findings_of(
+        tally, looked_at, asked, has_before, days=days, review_minutes=review_minutes
+    )
 
 
 def findings_of(

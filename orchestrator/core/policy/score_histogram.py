@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.policy.backtest import APPROVED, REJECTED, UNKNOWN
+from orchestrator.core.policy.panel import UNSEEN
 from orchestrator.core.policy.queue_load import BLOCKED
 from orchestrator.core.policy.second_look import Seen, judge_again, score_under
 from orchestrator.core.policy.terms import Terms
-from orchestrator.core.policy.panel import UNSEEN
 from orchestrator.core.statistics.intervals import Rate
 
 BINS = 50
