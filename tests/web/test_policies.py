@@ -340,25 +340,24 @@ def test_reviewers_look_and_change_nothing(
         assert "Start a backtest" not in page
 
 
+@pytest.fixture
+def drawn(propose: Propose, settings: Settings) -> Proposal:
+    """Sent back to its agent, and drawn to be judged blind."""
+    settings.LABEL_SHARE = 1.0
+    return propose(confidence=0.85)
+
+
 def test_what_is_audited_blind_is_in_no_list(
-    cast: Cast,
-    ada: Client,
-    rita: Client,
-    propose: Propose,
-    draft: EvaluationPolicy,
-    settings: Settings,
+    cast: Cast, ada: Client, rita: Client, draft: EvaluationPolicy, drawn: Proposal
 ) -> None:
     """Whoever judges a proposal blind is not told by a backtest what was made of it."""
-    settings.LABEL_SHARE = 1.0
-    made = propose(confidence=0.85)
-    settings.LABEL_SHARE = 0.0
     found = finish(ada, draft)
     address = f"/policies/{draft.number}/backtests/{found.pk}/"
-    assert made.pk in rita.get(address).text
+    assert drawn.pk in rita.get(address).text
     audits.take_next(Actor(cast.rita))
-    assert ReviewItem.objects.get(proposal=made).holder == cast.rita
-    assert made.pk not in rita.get(address).text
-    assert made.pk in ada.get(address).text
+    assert ReviewItem.objects.get(proposal=drawn).holder == cast.rita
+    assert drawn.pk not in rita.get(address).text
+    assert drawn.pk in ada.get(address).text
 
 
 def test_a_scope_is_shown_as_what_it_is(cast: Cast, rita: Client) -> None:
