@@ -177,7 +177,10 @@ def preview(scope: Scope, terms: Terms, since: datetime, until: datetime) -> Pre
     """Of the newest proposals that these terms would decide about."""
     recorded = score_queries.of_scope(scope, since, until, terms=terms)
     in_force = [one.scope for one in EvaluationPolicy.objects.active()]
-    seen = [one for one in recorded.seen if decides_about(scope, in_force, one.scope)]
+    # Many proposals, few scopes.
+    scopes = {one.scope for one in recorded.seen}
+    its_own = {one for one in scopes if decides_about(scope, in_force, one)}
+    seen = [one for one in recorded.seen if one.scope in its_own]
     # What was really looked at: of a busy scope that is less than was asked for.
     begin = recorded.oldest if recorded.is_capped and recorded.oldest else since
     days = max(DAYS_MIN, (until - begin).total_seconds() / SECONDS_OF_A_DAY)

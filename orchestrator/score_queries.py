@@ -113,24 +113,24 @@ def _seen(rows: Sequence[Row], with_opinions: bool) -> list[Seen]:
     policies = EvaluationPolicy.objects.in_bulk({row.policy for row in rows})
     people = _people([row.snapshot for row in rows if row.verdict in {"hold", BLOCKED}])
     opinions = _opinions([row.snapshot for row in rows]) if with_opinions else {}
+    # Once for each policy and not for each row.
+    then = {key: policy.terms for key, policy in policies.items()}
 
     def seen(row: Row) -> Seen:
-        policy, truth = policies[row.policy], truths.get(row.id)
+        terms, truth = then[row.policy], truths.get(row.id)
         said = opinions.get(row.snapshot, {})
-        was_calibrated = policy.score == CALIBRATED
+        was_calibrated = terms.score == CALIBRATED
         return Seen(
             scope=row.scope,
             stated=row.stated,
             verdict=row.verdict,
             band=row.band,
-            was_doubted=row.band == "escalate" and policy.bands.of(row.score) != "escalate",
+            was_doubted=row.band == "escalate" and terms.bands.of(row.score) != "escalate",
             people=people.get(row.snapshot, 0),
             human=UNKNOWN if truth is None else APPROVED if truth.should_run else REJECTED,
             calibrated=said.get(_Evaluator.CONFIDENCE) if was_calibrated else None,
             was_calibrated=was_calibrated,
-            validated={
-                one.asks: said[one.name] for one in policy.terms.validators if one.name in said
-            },
+            validated={one.asks: said[one.name] for one in terms.validators if one.name in said},
         )
 
     return [seen(row) for row in rows]

@@ -179,11 +179,17 @@ def _effect(form: PolicyForm, scope: Scope, terms: Terms) -> dict[str, Any]:
     wanted = str(form["days"].value())
     days = int(wanted if wanted in dict(DAYS) else DAYS_SHOWN)
     until = timezone.now()
-    found = policy_queries.preview(scope, terms, until - timedelta(days=days), until)
+    asked = {one.asks for one in policies.starting_terms(scope).validators}
+    # What others would have said nobody knows; they could only lower a score.
+    known = tuple(one for one in terms.validators if one.asks in asked)
+    found = policy_queries.preview(
+        scope, replace(terms, validators=known), until - timedelta(days=days), until
+    )
     return {
         "preview": found,
         "bands": terms.bands,
         "days": days,
         "verdicts": verdict_words(found.effect),
         "has_target": terms.target_error is not None,
+        "new_validators": len(terms.validators) - len(known),
     }

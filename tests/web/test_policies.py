@@ -245,6 +245,15 @@ def test_validators_are_added_and_taken_out(ada: Client, judge: None) -> None:
     )
 
 
+def test_the_effect_is_shown_without_validators_that_nobody_asked_yet(
+    ada: Client, propose: Propose, judge: None
+) -> None:
+    propose(confidence=0.85)
+    page = ada.post("/policies/new/", FORM | ROW | {"do": "preview"}, headers=HTMX)
+    assert page.context["preview"].histogram.shown == 1
+    assert "Without 1 validator that was not asked so far" in page.text
+
+
 def test_a_validator_that_cannot_work_is_refused(ada: Client, judge: None) -> None:
     for wrong in ({"validator_agent": "nobody"}, {"validator_timeout_s": "soon"}):
         page = ada.post("/policies/new/", FORM | ROW | wrong)
@@ -336,7 +345,7 @@ def test_reviewers_look_and_change_nothing(
 ) -> None:
     for client in (rita, max_):
         page = client.get(f"/policies/{draft.number}/").text
-        assert "Changing it needs the role admin" in page
+        assert "Changing policies needs the role admin" in page
         assert "Start a backtest" not in page
 
 

@@ -34,7 +34,13 @@ class Scope:
 
     @property
     def named(self) -> dict[str, str]:
-        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != ""}
+        given = {
+            "agent": self.agent,
+            "agent_version": self.agent_version,
+            "action": self.action,
+            "tier": self.tier,
+        }
+        return {name: value for name, value in given.items() if value}
 
     @property
     def rank(self) -> tuple[int, ...]:
