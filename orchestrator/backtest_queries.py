@@ -1,18 +1,26 @@
 """What backtests found, and what a rule in shadow would have done: reads for pages and API alike."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orchestrator.core.policy.backtest import Effects, Findings, Tally, find
 from orchestrator.core.policy.panel import OUT
-from orchestrator.models import Backtest, BacktestFlip, PolicyCheck, Proposal, RuleVersion
+from orchestrator.core.policy.second_look import Effect, Shares, effect_of
+from orchestrator.models import (
+    Backtest,
+    BacktestFlip,
+    EvaluationPolicy,
+    PolicyCheck,
+    Proposal,
+    RuleVersion,
+)
 
 # Fewer days say little about a day: a rush of one hour is not how it always is.
 DAYS_MIN = 1.0
@@ -30,6 +38,8 @@ class Report:
     # The oldest proposal it looked at; the window may reach further back than that.
     oldest: datetime | None
     flips_listed: int
+    # Of a policy: what becomes of how many, and what is drawn for audits.
+    effect: Effect | None = None
 
     @property
     def share_done(self) -> float:
@@ -51,47 +61,82 @@ def backtest(pk: str) -> Backtest | None:
     return _backtests().filter(pk=pk).first()
 
 
-def backtests_of(version: RuleVersion, *, at_most: int) -> list[Backtest]:
+def backtests_of(version: RuleVersion | EvaluationPolicy, *, at_most: int) -> list[Backtest]:
     """Newest first."""
-    return list(_backtests().filter(version=version).order_by("-pk")[:at_most])
+    return list(_backtests().filter(_about(version)).order_by("-pk")[:at_most])
 
 
-def newest_done(version: RuleVersion) -> Backtest | None:
+def newest_done(version: RuleVersion | EvaluationPolicy) -> Backtest | None:
     """What an approval of this version can rest on."""
-    done = _backtests().filter(version=version, status=Backtest.Status.DONE)
+    done = _backtests().filter(_about(version), status=Backtest.Status.DONE)
     return done.order_by("-pk").first()
+
+
+def _about(version: RuleVersion | EvaluationPolicy) -> Q:
+    return Q(policy=version) if isinstance(version, EvaluationPolicy) else Q(version=version)
 
 
 def report_on(found: Backtest) -> Report:
     stored: dict[str, Any] = found.counts
     tally = Tally.from_json(stored.get("cells", {}))
     oldest = datetime.fromisoformat(stored["oldest"]) if stored.get("oldest") else None
-    effects = Effects(found.version.effect, found.against.effect if found.against else "")
     reasons: dict[str, int] = stored.get("reasons", {})
-    flips = tally.flips()
+    flips, days = tally.flips(), _days(found, oldest)
+    effect = _effect(found, tally, days) if found.policy else None
     return Report(
         backtest=found,
-        findings=find(
-            tally,
-            looked_at=found.done,
-            effects=effects,
-            days=_days(found, oldest),
-            review_minutes=settings.REVIEW_MINUTES,
-        ),
+        findings=effect.findings if effect else _findings(found, tally, days),
+        effect=effect,
         reasons=sorted(reasons.items(), key=lambda one: -one[1]),
         oldest=oldest,
         flips_listed=sum(min(count, settings.BACKTEST_FLIPS_MAX) for count in flips.values()),
     )
 
 
+def _findings(found: Backtest, tally: Tally, days: float) -> Findings:
+    version, against = found.rule_version, found.against
+    return find(
+        tally,
+        looked_at=found.done,
+        effects=Effects(version.effect, against.effect if against else ""),
+        days=days,
+        review_minutes=settings.REVIEW_MINUTES,
+    )
+
+
+def _effect(found: Backtest, tally: Tally, days: float) -> Effect:
+    return effect_of(
+        tally,
+        looked_at=found.done,
+        days=days,
+        review_minutes=settings.REVIEW_MINUTES,
+        shares=shares(),
+    )
+
+
+def shares() -> Shares:
+    """How much is drawn to be judged blind, by what the policy made of it."""
+    labels = settings.LABEL_SHARE
+    return Shares(accept=settings.AUDIT_SHARE, revise=labels, block=labels)
+
+
 def flips_of(
-    found: Backtest, *, with_waiting: bool, before: str = "", after: str = "", at_most: int
+    found: Backtest,
+    *,
+    with_waiting: bool,
+    without: Collection[str] = (),
+    before: str = "",
+    after: str = "",
+    at_most: int,
 ) -> list[BacktestFlip]:
     """Next to a place in the list, which goes by proposal: newest first, or oldest first after a place.
 
-    Without those whose proposal waits for a person, for readers who may have to judge it.
+    Without those whose proposal waits for a person, for readers who may have to judge it, and without
+    those that the reader must not know anything of just now.
     """
     rows = BacktestFlip.objects.filter(backtest=found).select_related("proposal")
+    if without:
+        rows = rows.exclude(proposal__in=without)
     if not with_waiting:
         rows = rows.exclude(proposal__status=Proposal.Status.IN_REVIEW)
     if after:
@@ -107,7 +152,9 @@ def count_waiting_flips(found: Backtest) -> int:
 
 
 def _backtests() -> QuerySet[Backtest]:
-    return Backtest.objects.select_related("version__rule", "against__rule", "requested_by")
+    return Backtest.objects.select_related(
+        "version__rule", "against__rule", "policy", "requested_by"
+    )
 
 
 def _days(found: Backtest, oldest: datetime | None) -> float:

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from orchestrator.core.policy import roles
-from orchestrator.models import Decision, Proposal, ReviewItem, RuleVersion
+from orchestrator.models import Decision, EvaluationPolicy, Proposal, ReviewItem, RuleVersion
 
 # By the database's clock, so that nothing has to end a hold or a snooze.
 FREE = Q(lease_until=None) | Q(lease_until__lte=Now())
@@ -26,7 +26,7 @@ def decidable_by(
     found = items.exclude(OVERDUE).filter(
         Q(team=None) | Q(team__in=user.teams.in_use()), ~Exists(spoken)
     )
-    if "rules.edit" not in capabilities:
+    if "changes.decide" not in capabilities:
         found = found.exclude(kind=RULE_CHANGE)
     # What they wrote themselves and must not sign alone: see is_alone_after_edit.
     written = Proposal.objects.filter(edited_by=user).values("pk")
@@ -46,7 +46,7 @@ def why_not(item: ReviewItem, user: User, capabilities: frozenset[str]) -> str:
     """Why this person cannot decide it, as a word that pages turn into a sentence; empty if they can."""
     if "queue.decide" not in capabilities:
         return "role"
-    if item.kind == RULE_CHANGE and "rules.edit" not in capabilities:
+    if item.kind == RULE_CHANGE and "changes.decide" not in capabilities:
         return "admin"
     if not is_of_team(item, user):
         return "team"
@@ -58,7 +58,7 @@ def why_not(item: ReviewItem, user: User, capabilities: frozenset[str]) -> str:
 
 
 def is_own(item: ReviewItem, user: User) -> bool:
-    """Nobody countersigns what they, or their own token, asked for, nor a version of a rule they wrote."""
+    """Nobody countersigns what they, or their own token, asked for, nor a version that they wrote."""
     if item.kind != RULE_CHANGE:
         return item.asked_by_id == user.pk
     return settings.RULES_FOUR_EYES and user.pk in {item.asked_by_id, _author_of(item)}
@@ -77,10 +77,13 @@ def is_alone_after_edit(item: ReviewItem, user: User) -> bool:
 
 def _author_of(item: ReviewItem) -> int | None:
     args = item.proposal.args if isinstance(item.proposal, Proposal) else {}
-    written = RuleVersion.objects.filter(
+    if "policy" in args:
+        policies = EvaluationPolicy.objects.filter(number=int(args["policy"]))
+        return policies.values_list("created_by", flat=True).first()
+    versions = RuleVersion.objects.filter(
         rule__slug=str(args.get("rule")), number=int(args.get("version", 0))
     )
-    return written.values_list("created_by", flat=True).first()
+    return versions.values_list("created_by", flat=True).first()
 
 
 def team_sentence(item: ReviewItem) -> str:

@@ -141,7 +141,7 @@ class Activation:
 def activation_of(version: RuleVersion) -> Activation | None:
     """The newest that was agreed to; None when it was put into force in another way, or never."""
     asked = Proposal.objects.filter(
-        action=changes.ACTIVATE,
+        action=changes.ACTIVATE_RULE,
         target=f"rule/{version.rule.slug}",
         status=Proposal.Status.EXECUTED,
     )

@@ -314,7 +314,13 @@ DEAD_LETTERS_MAX = _number("DEAD_LETTERS_MAX", 100_000, low=1, high=10_000_000)
 RULES_MAX = _number("RULES_MAX", 1_000, low=1, high=100_000)
 # Each is asked about every proposal that it applies to, before the agent has its answer.
 RULES_ACTIVE_MAX = _number("RULES_ACTIVE_MAX", 200, low=1, high=10_000)
-# Whoever wrote or asks for a change of rules cannot agree to it. An instance with one admin sets 0.
+# Evaluation policies: how many scopes may have one in force, and what the validators of one may take.
+POLICIES_ACTIVE_MAX = _number("POLICIES_ACTIVE_MAX", 200, low=1, high=10_000)
+POLICY_VALIDATORS_MAX = _number("POLICY_VALIDATORS_MAX", 5, low=0, high=50)
+VALIDATOR_TIMEOUT_MAX_S = _number("VALIDATOR_TIMEOUT_MAX_S", 120, low=1, high=3_600)
+# The newest proposals whose scores the editor of a policy shows. The page waits for them.
+SCORES_READ_MAX = _number("SCORES_READ_MAX", 5_000, low=100, high=100_000)
+# Whoever wrote or asks for a change of rules or policies cannot agree to it. An instance with one admin sets 0.
 RULES_FOUR_EYES = _flag("RULES_FOUR_EYES", True)
 RULES_FILE_BYTES_MAX = _number("RULES_FILE_BYTES_MAX", 100_000, low=1_000, high=10_000_000)
 # What a rule may ask about the recent past; what would take more than this is held, not guessed.

@@ -30,7 +30,9 @@ class ContractName(ReadableId):
 def page_of(found: Proposal | ReviewItem | Run | InboundEvent | Backtest) -> str:
     """What is about a proposal is shown on the page of the proposal."""
     if isinstance(found, Backtest):
-        version = found.version
+        if found.policy:
+            return reverse("policy_backtest", args=[found.policy.number, found.pk])
+        version = found.rule_version
         return reverse("backtest", args=[version.rule.slug, version.number, found.pk])
     if isinstance(found, InboundEvent):
         return page_of(found.run) if found.run else reverse("letter", args=[found.pk])

@@ -14,12 +14,13 @@ from review.access import may
 from review.deciding import decision_facts
 from review.htmx import tag_of
 from review.once import once
+from review.policy_change import PolicyChange, policy_change_of
 from review.presentation.arguments import arguments
 from review.presentation.changed import Changes, changes_of
 from review.presentation.chips import STATUSES
 from review.presentation.happenings import Line, told
 from review.presentation.scores import Score, Validated, is_validated, score_of, validated_of
-from review.rule_change import rule_change_of
+from review.rule_change import RuleChange, rule_change_of
 from review.talk import talk
 from review.target_state import NOTHING, shown
 
@@ -44,7 +45,7 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
         | {
             "section": "queue" if case.is_waiting else "proposals",
             "proposal": proposal,
-            "change": once(rule_change_of, proposal),
+            "change": once(change_of, proposal),
             "payload_title": payload_title(case),
             "why_title": "Why it is here" if is_judged(case) else "What the policy said",
             "look": STATUSES[proposal.status],
@@ -69,6 +70,11 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
             else [],
         }
     )
+
+
+def change_of(proposal: Proposal) -> RuleChange | PolicyChange | None:
+    """What a change of Countersign itself would change."""
+    return rule_change_of(proposal) or policy_change_of(proposal)
 
 
 def _poll_s(case: reads.Case, is_undoable: bool) -> float:

@@ -58,12 +58,12 @@ SILENCE = {
     ReviewItem.Kind.GUARDRAIL_FAILURE: "then it expires and nothing runs",
     ReviewItem.Kind.ESCALATION: "then it expires and nothing runs",
     ReviewItem.Kind.APPROVAL: "then it is a no",
-    ReviewItem.Kind.RULE_CHANGE: "then the rule stays as it is",
+    ReviewItem.Kind.RULE_CHANGE: "then all stays as it is",
 }
 # Why the reader gets no buttons, by the words of queue_queries.why_not.
 REFUSALS = {
     "role": "You may look. Deciding needs the role reviewer or admin.",
-    "admin": "You may look. Changes of rules are decided by an admin.",
+    "admin": "You may look. Changes of rules and policies are decided by an admin.",
     "decided": "You have decided; another person must as well.",
     "own": "This came from you or your own token, so somebody else must decide.",
     "editor": "You edited it and its risk is high, so somebody else must approve it.",

@@ -86,7 +86,7 @@ def find(text: str) -> Proposal | Run | ReviewItem | InboundEvent | Backtest | N
         "rev": ReviewItem.objects.filter(pk=text),
         "dec": ReviewItem.objects.filter(decisions=text),
         "evt": InboundEvent.objects.filter(pk=text).select_related("run"),
-        "bkt": Backtest.objects.filter(pk=text).select_related("version__rule"),
+        "bkt": Backtest.objects.filter(pk=text).select_related("version__rule", "policy"),
     }
     rows = found.get(text.partition("_")[0])
     return rows.first() if rows is not None else None

@@ -10,7 +10,7 @@ from orchestrator.core.policy import changes
 from orchestrator.core.policy.compare import Comparison
 from orchestrator.core.policy.rule_text import as_json, document_of, line_diff
 from orchestrator.models import Proposal, RuleVersion
-from review.rule_findings import findings_facts
+from review.findings import findings_facts
 from review.rule_page import comparison_of, wording
 
 Lines = list[tuple[str, str]]
@@ -33,6 +33,7 @@ class RuleChange:
     mismatch: str
     # What the parts of `rule_change.html` need besides.
     facts: dict[str, Any]
+    template: str = "review/rule_change.html"
 
 
 def rule_change_of(proposal: Proposal) -> RuleChange | None:
@@ -46,7 +47,7 @@ def rule_change_of(proposal: Proposal) -> RuleChange | None:
         return None
     before = args.get("instead_of")
     other = rule_queries.rule_version(slug, before) if isinstance(before, int) else None
-    is_retirement = proposal.action == changes.RETIRE
+    is_retirement = proposal.action == changes.RETIRE_RULE
     found = backtest_queries.backtest(str(args.get("backtest") or ""))
     report = backtest_queries.report_on(found) if found else None
     rival = None if is_retirement else other

@@ -1,11 +1,12 @@
 """What the pages of rules show: the list, a rule, one version and what can be done with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
 from orchestrator import backtest_queries, rule_queries
@@ -14,11 +15,11 @@ from orchestrator.core.policy.rule_text import document_of
 from orchestrator.models import Backtest, Proposal, RuleVersion
 from orchestrator.rule_queries import Figures
 from review.access import may
-from review.presentation.chips import STAGES, Look
 from review.presentation.effects import OTHERWISE
 from review.rule_forms import BacktestForm, CompareForm
 from review.rule_trial import Trial
 from review.rule_windows import WindowDraft, sentence_of, shown_windows
+from review.version_way import moves_of, steps_of
 
 VERSIONS_MAX = 100
 BACKTESTS_MAX = 10
@@ -177,9 +178,21 @@ def version_facts(
             "backtest_form": BacktestForm(),
             "may_edit": may_edit,
             "is_four_eyes": settings.RULES_FOUR_EYES,
+            "noun": "rule",
+            "addresses": addresses_of(version),
         }
         | more
     )
+
+
+def addresses_of(version: RuleVersion) -> dict[str, str]:
+    """Where its moves are sent."""
+    place = [version.rule.slug, version.number]
+    return {
+        "backtest": reverse("backtest_rule", args=place),
+        "stage": reverse("rule_stage", args=place),
+        "edit": f"{reverse('edit_rule', args=place[:1])}?from={version.number}",
+    }
 
 
 def recent_of(actions: Sequence[str]) -> list[Proposal]:
@@ -216,154 +229,6 @@ def shadow_words(version: RuleVersion) -> ShadowWords | None:
 def _shown(count: int) -> str:
     most = backtest_queries.SHADOW_COUNTED_MAX
     return f"{count:,}" if count <= most else f"over {most:,}"
-
-
-# Stages -----------------------------------------------------------------------------------------
-
-
-class Step(NamedTuple):
-    look: Look
-    about: str
-    # "done", "skipped", "now" or "later".
-    state: str
-
-
-_WAY = {
-    Stage.DRAFT: "written, decides nothing",
-    Stage.BACKTESTED: "tried on the past",
-    Stage.SHADOW: "watches, decides nothing",
-    Stage.ACTIVE: "decides",
-    Stage.RETIRED: "no longer decides",
-}
-
-
-def steps_of(version: RuleVersion, *, has_backtest: bool) -> list[Step]:
-    """Where it stands on the way, and what it really went through to get there."""
-    been = {
-        Stage.DRAFT: True,
-        Stage.BACKTESTED: has_backtest,
-        Stage.SHADOW: version.shadowed_at is not None,
-        Stage.ACTIVE: version.activated_at is not None,
-    }
-    stages = [stage for stage in _WAY if stage != Stage.RETIRED or version.stage == stage]
-    here = stages.index(Stage(version.stage))
-    return [_step(stage, place - here, been) for place, stage in enumerate(stages)]
-
-
-def _step(stage: Stage, distance: int, been: Mapping[Stage, bool]) -> Step:
-    look, about = STAGES[stage], _WAY[stage]
-    if distance == 0:
-        return Step(look, about, "now")
-    if distance > 0:
-        return Step(look, about, "later")
-    return Step(look, about, "done") if been[stage] else Step(look, "left out", "skipped")
-
-
-class Move(NamedTuple):
-    """Something that can be done with a version next, or what is missing for it."""
-
-    step: str
-    title: str
-    about: str
-    button: str = ""
-    icon: str = ""
-    missing: str = ""
-    confirm: str = ""
-    needs_note: bool = False
-    tone: str = ""
-
-
-def moves_of(version: RuleVersion, pending: Proposal | None, *, has_backtest: bool) -> list[Move]:
-    stage = Stage(version.stage)
-    moves = []
-    if stage in {Stage.DRAFT, Stage.BACKTESTED, Stage.SHADOW}:
-        moves += [_backtest(), _shadow(stage), _activation(stage, has_backtest, pending)]
-    elif stage == Stage.RETIRED:
-        moves += [_roll_back(pending), _backtest()]
-    else:
-        moves += [_retire(pending), _backtest()]
-    return moves
-
-
-def _backtest() -> Move:
-    return Move(
-        "backtest",
-        "Backtest",
-        "Asks this version about recorded proposals, as a job in the background. Nothing is decided.",
-    )
-
-
-def _shadow(stage: Stage) -> Move:
-    if stage == Stage.SHADOW:
-        return Move(
-            "stop_shadow",
-            "Shadow",
-            "It is asked about every new proposal and decides nothing.",
-            "Stop watching",
-            "eye-off",
-        )
-    return Move(
-        "shadow",
-        "Shadow",
-        "From now on it is asked about every new proposal, decides nothing, and reviewers see "
-        "nothing of it. One version of a rule watches at a time.",
-        "Let it watch",
-        "eye",
-        "It needs a finished backtest first." if stage == Stage.DRAFT else "",
-    )
-
-
-def _activation(stage: Stage, has_backtest: bool, pending: Proposal | None) -> Move:
-    is_tried = has_backtest and stage != Stage.DRAFT
-    return Move(
-        "activate",
-        "Activation",
-        "From then on it decides, and the version before is retired.",
-        "Ask for activation",
-        "shield-check",
-        _missing(pending, "" if is_tried else "Activation needs a finished backtest."),
-        _second_person("It goes to the queue with its newest finished backtest."),
-        needs_note=True,
-        tone="accent",
-    )
-
-
-def _roll_back(pending: Proposal | None) -> Move:
-    return Move(
-        "roll_back",
-        "Roll back",
-        "It decided before, so it needs no new backtest.",
-        "Roll back to it",
-        "undo-2",
-        _missing(pending),
-        _second_person("It takes the place of what is in force now."),
-        needs_note=True,
-        tone="accent",
-    )
-
-
-def _retire(pending: Proposal | None) -> Move:
-    return Move(
-        "retire",
-        "Retire",
-        "No version of the rule decides any more, until one is activated again.",
-        "Ask to retire it",
-        "archive",
-        _missing(pending),
-        _second_person("What the rule stops now then goes on."),
-        needs_note=True,
-        tone="bad",
-    )
-
-
-def _missing(pending: Proposal | None, otherwise: str = "") -> str:
-    return "Another change of this rule is waiting to be decided." if pending else otherwise
-
-
-def _second_person(what: str) -> str:
-    if settings.RULES_FOUR_EYES:
-        return f"{what} Another admin has to approve; you cannot."
-    return f"{what} An admin has to approve, and as RULES_FOUR_EYES is off, that may be you."
 
 
 def backtest_in_words(found: Backtest) -> str:

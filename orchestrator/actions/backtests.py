@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from orchestrator import queue
 from orchestrator.actions.actor import Actor, audit, require
+from orchestrator.actions.change_subjects import Version, subject_of
 from orchestrator.core.errors import BadInput, NotFound
 from orchestrator.engine import hear
 from orchestrator.engine.backtest import QUEUE
-from orchestrator.models import Backtest, Rule, RuleVersion
+from orchestrator.models import Backtest, RuleVersion
 
 DAYS = 30
 # Whatever is asked for: more would take minutes, and say nothing that fewer do not.
@@ -27,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 @transaction.atomic
 def request(
     actor: Actor,
-    version: RuleVersion,
+    version: Version,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -37,30 +38,33 @@ def request(
 
     While one is open for this version, asking again returns that one.
     """
-    require(actor, "rules.edit", "backtest rules")
+    subject = subject_of(version)
+    require(actor, subject.capability, f"backtest a {subject.noun}")
     since, until = _window(since, until)
     most = settings.BACKTEST_PROPOSALS_MAX if proposals_max is None else proposals_max
     if not 1 <= most <= PROPOSALS_LIMIT:
         raise BadInput("proposals_max", f"give a whole number from 1 to {PROPOSALS_LIMIT:,}.")
     # Two people who ask at once get the same one.
-    rule = Rule.objects.select_for_update().get(pk=version.rule_id)
-    waiting = Backtest.objects.filter(version=version, ended_at__isnull=True).first()
+    subject.hold()
+    about = {subject.column: subject.version}
+    waiting = Backtest.objects.filter(**about, ended_at__isnull=True).first()
     if waiting is not None:
         return waiting
+    active = subject.active()
     backtest = Backtest.objects.create(
-        version=version,
-        against=RuleVersion.objects.filter(rule=rule, stage=RuleVersion.Stage.ACTIVE).first(),
+        **about,
+        against=active if isinstance(active, RuleVersion) else None,
         since=since,
         until=until,
         proposals_max=most,
-        content_hash=version.content_hash,
+        content_hash=subject.digest,
         requested_by=actor.user,
     )
     audit(
         actor,
         "backtest.requested",
-        f"rule/{rule.slug}",
-        version=version.number,
+        subject.log_name,
+        version=subject.version.number,
         backtest=backtest.pk,
         since=since.isoformat(),
         until=until.isoformat(),
@@ -75,7 +79,8 @@ def request(
 @transaction.atomic
 def cancel(actor: Actor, backtest: Backtest) -> Backtest:
     """At once if nobody works on it, else after the batch in hand. What has ended stays as it is."""
-    require(actor, "rules.edit", "cancel backtests")
+    subject = subject_of(backtest.tested)
+    require(actor, subject.capability, "cancel backtests")
     found = Backtest.objects.select_for_update(of=("self",)).filter(pk=backtest.pk).first()
     if found is None:
         raise NotFound("backtest", backtest.pk)
@@ -85,12 +90,11 @@ def cancel(actor: Actor, backtest: Backtest) -> Backtest:
     rows.update(cancel_asked=True)
     nobodys = Q(status=Backtest.Status.WAITING) | Q(lease_until__lt=Now())
     rows.filter(nobodys).update(status=Backtest.Status.CANCELLED, lease_until=None, ended_at=Now())
-    version = RuleVersion.objects.select_related("rule").get(pk=found.version_id)
     audit(
         actor,
         "backtest.cancelled",
-        f"rule/{version.rule.slug}",
-        version=version.number,
+        subject.log_name,
+        version=subject.version.number,
         backtest=found.pk,
     )
     found.refresh_from_db()

@@ -25,10 +25,10 @@ NEXT_TRIES_MAX = 20
 RELATED = ("proposal", "holder", "team")
 ADVICE = {
     "role": "It needs the role {roles}; an admin can give it.",
-    "admin": "Changes of rules are decided by an admin.",
+    "admin": "Changes of rules and policies are decided by an admin.",
     "decided": "It needs another person's approval as well.",
     "own": "They asked for it, or their own token did; somebody else must.",
-    "author": "They asked for it or wrote this version of the rule; another admin must decide. "
+    "author": "They asked for it or wrote this version; another admin must decide. "
     "An installation with one admin can set RULES_FOUR_EYES=0.",
     "editor": "They edited it and its risk is high; somebody else must approve it.",
 }
@@ -62,7 +62,7 @@ def take_next(actor: Actor, *, among: QuerySet[ReviewItem] | None = None) -> Rev
         item = _take_first(actor, person, capabilities, items)
         if item is None or not queue_queries.is_own(item, person):
             return item
-        # Only the payload of a change of rules says who wrote it: rare, and not worth a join for all.
+        # Only the payload of a change says who wrote it: rare, and not worth a join for all.
         release(actor, item.pk, item.lease)
         items = items.exclude(pk=item.pk)
     return None
@@ -130,8 +130,8 @@ def not_allowed(actor: Actor, item: ReviewItem, reason: str) -> NotAllowed:
     """Why not, and who can."""
     if reason == "team":
         return NotAllowed(actor.name, "decide this", queue_queries.team_sentence(item))
-    of_rule = reason == "own" and item.kind == ReviewItem.Kind.RULE_CHANGE
-    return NotAllowed(actor.name, "decide this", _advice("author" if of_rule else reason))
+    of_change = reason == "own" and item.kind == ReviewItem.Kind.RULE_CHANGE
+    return NotAllowed(actor.name, "decide this", _advice("author" if of_change else reason))
 
 
 def may_take_back(item: ReviewItem, reason: str) -> bool:

@@ -13,6 +13,7 @@ from orchestrator.actions import (
     confirmations,
     contracts,
     demo_routing,
+    policies,
     proposals,
     reviews,
     rules,
@@ -26,6 +27,8 @@ from orchestrator.actions.demo_contracts import DEMO_CONTRACTS
 from orchestrator.actions.demo_workflows import RUNS, WORKFLOWS
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.policy import roles
+from orchestrator.core.policy.evaluation import Bands
+from orchestrator.core.policy.terms import Scope, Terms
 from orchestrator.engine.audits import open_for
 from orchestrator.models import ApiToken, Proposal, ReviewItem
 
@@ -101,6 +104,10 @@ RAISED_LIMIT: dict[str, Any] = RULES[0] | {
     "message": "the amount {proposal.args.amount_minor} is over the limit of 75000",
     "note": "Most refunds between 500 and 750 were approved unchanged.",
 }
+
+STRICTER_FOR = Scope(agent="refund-agent", action="refund.create")
+STRICTER = Terms(bands=Bands(accept_above=0.95, escalate_at_or_below=0.7))
+STRICTER_BECAUSE = "What it is 90 to 95 % sure of was wrong too often to run by itself."
 
 
 def load(*, password: Callable[[], str]) -> dict[str, Any]:
@@ -193,9 +200,11 @@ def _start_some(agents: User) -> None:
 
 
 def _try_a_change(people: dict[str, User]) -> None:
-    """A new version of a rule, on its way: the worker has backtested it before anybody looks."""
+    """A new version of a rule and a policy, on their way: the worker backtests them before anybody looks."""
     admin = Actor(people["admin"])
     backtests.request(admin, rules.draft(admin, **RAISED_LIMIT))
+    policy = policies.draft(admin, STRICTER_FOR, STRICTER, note=STRICTER_BECAUSE)
+    backtests.request(admin, policy)
 
 
 def _route_some(people: dict[str, User]) -> None:

@@ -96,7 +96,7 @@ def draft(
 def start_shadow(actor: Actor, version: RuleVersion) -> None:
     """From now on it is asked about every proposal, and nothing follows from what it says."""
     _require_editor(actor, "try rules in shadow")
-    version = _hold(version)
+    version = hold(version)
     if version.stage == Stage.SHADOW:
         return
     if version.stage not in TRIED:
@@ -111,7 +111,7 @@ def start_shadow(actor: Actor, version: RuleVersion) -> None:
 def stop_shadow(actor: Actor, version: RuleVersion) -> None:
     """It is asked no more; what it said so far stays."""
     _require_editor(actor, "try rules in shadow")
-    version = _hold(version)
+    version = hold(version)
     if version.stage != Stage.SHADOW:
         raise StageWrong(str(version), version.stage, "leave shadow", "Only a shadow can.")
     _move(version, Stage.BACKTESTED)
@@ -124,7 +124,7 @@ def activate(actor: Actor, version: RuleVersion) -> None:
 
     People get here through `actions/changes` alone, which has somebody else agree first.
     """
-    version = _hold(version)
+    version = hold(version)
     if version.stage == Stage.ACTIVE:
         return
     RuleVersion.objects.filter(rule_id=version.rule_id, stage=Stage.ACTIVE).update(
@@ -138,7 +138,7 @@ def activate(actor: Actor, version: RuleVersion) -> None:
 @transaction.atomic
 def retire(actor: Actor, version: RuleVersion) -> None:
     """From now on nothing is asked in its place. As with `activate`, somebody else agreed first."""
-    version = _hold(version)
+    version = hold(version)
     if version.stage == Stage.RETIRED:
         return
     _move(version, Stage.RETIRED)
@@ -259,7 +259,7 @@ def _digest_of(**content: Json) -> str:
     return digest(canonical(content))
 
 
-def _hold(version: RuleVersion) -> RuleVersion:
+def hold(version: RuleVersion) -> RuleVersion:
     """The rule first, then the version as it is now: stages of one rule move one after the other."""
     Rule.objects.select_for_update().get(pk=version.rule_id)
     return RuleVersion.objects.select_related("rule").get(pk=version.pk)

@@ -7,6 +7,7 @@ from orchestrator.agents.base import Agent
 from orchestrator.agents.isolated import ISOLATION
 from orchestrator.core.errors import AgentUnknown
 from orchestrator.core.plan import queue_of
+from orchestrator.plugins import load
 
 AGENTS: dict[str, Agent] = {
     "scripted": scripted.Scripted(),
@@ -26,3 +27,8 @@ def find(config: dict[str, Any]) -> Agent:
         known = ", ".join(sorted(AGENTS))
         raise AgentUnknown(f"it has agents of the kinds {known}, and none of the kind {kind!r}.")
     return ISOLATION if queue_of(config) == "isolated" else AGENTS[kind]
+
+
+def named() -> list[str]:
+    """Agents of your own, by name: what a policy can have judge a proposal."""
+    return sorted(load().agents)

@@ -16,6 +16,7 @@ from orchestrator.api import (
     dead_letters,
     evaluation_sets,
     events,
+    policies,
     problems,
     proposals,
     routes,
@@ -62,6 +63,7 @@ api.add_router("", certificates.router)
 api.add_router("", runs.router)
 api.add_router("", workflows.router)
 api.add_router("", rules.router)
+api.add_router("", policies.router)
 api.add_router("", backtests.router)
 api.add_router("", evaluation_sets.router)
 api.add_router("", contracts.router)

@@ -1,11 +1,11 @@
-"""Operations on backtests: a rule version, asked about recorded proposals."""
+"""Operations on backtests: a version of a rule or of a policy, asked about recorded proposals."""
 
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from orchestrator import backtest_queries, rule_queries
+from orchestrator import backtest_queries, policy_queries, rule_queries
 from orchestrator.actions import backtests
 from orchestrator.api.auth import Bearer, actor_of
 from orchestrator.api.idempotency import once
@@ -15,11 +15,13 @@ from orchestrator.api.rule_schemas import (
     CountsOut,
     Number,
     ReasonOut,
+    VerdictsOut,
 )
 from orchestrator.api.schemas import ProblemOut, Slug
 from orchestrator.core import typeid
 from orchestrator.core.errors import NotFound
 from orchestrator.core.policy.backtest import COUNTED, Counts
+from orchestrator.core.policy.second_look import Effect
 from orchestrator.models import Backtest
 
 router = Router(tags=["backtests"])
@@ -42,6 +44,25 @@ def start(request: HttpRequest, slug: Slug, number: Number, wish: BacktestIn) ->
         if version is None:
             raise NotFound("rule", f"{slug} v{number}")
         begun = backtests.request(actor_of(request), version, **wish.model_dump())
+        return _answer(begun.pk, status=202)
+
+    return once(request, ask)
+
+
+@router.post(
+    "/policies/{number}/backtest",
+    auth=_ADMINS,
+    response={202: BacktestOut, **_PROBLEMS},
+    summary="Backtest a policy",
+)
+def start_of_policy(request: HttpRequest, number: Number, wish: BacktestIn) -> HttpResponse:
+    """A job. While one of this version is open, asking again gives that one."""
+
+    def ask() -> HttpResponse:
+        policy = policy_queries.policy(number)
+        if policy is None:
+            raise NotFound("policy", str(number))
+        begun = backtests.request(actor_of(request), policy, **wish.model_dump())
         return _answer(begun.pk, status=202)
 
     return once(request, ask)
@@ -91,8 +112,9 @@ def _render(found: Backtest) -> BacktestOut:
     findings = report.findings
     return BacktestOut(
         id=found.pk,
-        slug=found.version.rule.slug,
-        version=found.version.number,
+        slug=found.version.rule.slug if found.version else None,
+        version=found.version.number if found.version else None,
+        policy=found.policy.number if found.policy else None,
         content_hash=found.content_hash,
         against=found.against.number if found.against else None,
         status=found.status,
@@ -106,9 +128,20 @@ def _render(found: Backtest) -> BacktestOut:
         tested=_counts(findings.after),
         in_force=_counts(findings.before) if findings.before else None,
         flips=dict(findings.flips),
+        verdicts=_verdicts(report.effect) if report.effect else None,
         reasons=[ReasonOut(reason=reason, count=count) for reason, count in report.reasons],
         created_at=found.created_at,
         ended_at=found.ended_at,
+    )
+
+
+def _verdicts(effect: Effect) -> VerdictsOut:
+    return VerdictsOut(
+        then=dict(effect.before),
+        tested=dict(effect.after),
+        days=effect.days,
+        audits_a_day_then=effect.audits_before,
+        audits_a_day_tested=effect.audits_after,
     )
 
 

@@ -19,6 +19,7 @@ from orchestrator.api.schemas import (
     EvaluationOut,
     EvaluationPartOut,
     PolicyCheckOut,
+    PolicyScopeOut,
     ProblemOut,
     ProposalIn,
     ProposalLineOut,
@@ -208,6 +209,7 @@ def _evaluation(report: queries.ProposalReport) -> EvaluationOut | None:
         score=report.disposition.score,
         band=report.disposition.band,
         policy_version=report.disposition.policy.number,
+        policy_scope=PolicyScopeOut.from_orm(report.disposition.policy.scope),
         reasons=report.disposition.reasons,
         parts=[_part(part) for part in report.evaluations],
     )

@@ -155,7 +155,7 @@ class CountsOut(Schema):
     """What one version says about the proposals in its scope."""
 
     in_scope: int
-    hits: int = Field(description="what it would block, hold or flag")
+    hits: int = Field(description="what it would block, hold or flag; of a policy, not accept")
     caught: int = Field(description="hits that a person rejected")
     needless: int = Field(description="hits that a person approved")
     missed: int = Field(description="no hits, and a person rejected")
@@ -169,10 +169,21 @@ class ReasonOut(Schema):
     count: int
 
 
+class VerdictsOut(Schema):
+    """Of a policy: what became of how many, where both are known."""
+
+    then: dict[str, int]
+    tested: dict[str, int]
+    days: float
+    audits_a_day_then: float = Field(description="drawn to be judged blind, on average")
+    audits_a_day_tested: float
+
+
 class BacktestOut(Schema):
     id: str
-    slug: str
-    version: int
+    slug: str | None = Field(description="of the rule; null when it tests a policy")
+    version: int | None = Field(description="of the rule")
+    policy: int | None = Field(description="the number of the policy; null when it tests a rule")
     content_hash: str = Field(description="of the version, as it was tested")
     against: int | None = Field(description="the version that was in force when it began")
     status: str
@@ -184,7 +195,10 @@ class BacktestOut(Schema):
     total: int | None
     error: str
     tested: CountsOut
-    in_force: CountsOut | None
+    in_force: CountsOut | None = Field(
+        description="of a policy, what was decided then, whichever was in force"
+    )
+    verdicts: VerdictsOut | None = None
     flips: dict[str, int] = Field(description="how many proposals the two versions disagree about")
     reasons: list[ReasonOut] = Field(description="why it could not be evaluated")
     created_at: datetime

@@ -125,10 +125,18 @@ class ValidatorAskedOut(Schema):
     heard: bool
 
 
+class PolicyScopeOut(Schema):
+    agent: str
+    agent_version: str
+    action: str
+    tier: str
+
+
 class EvaluationOut(Schema):
     score: float | None
     band: str
     policy_version: int
+    policy_scope: PolicyScopeOut = Field(description="what that policy is for; empty is everything")
     reasons: list[str]
     parts: list[EvaluationPartOut]
 

@@ -397,11 +397,21 @@ class SuggestionChanged(Conflict):
 
 
 @dataclass(eq=False)
+class PolicyChanged(Conflict):
+    """Somebody wrote version {current} for {scope} while you wrote yours (you began with version {seen}). Yours was not saved; look at theirs first."""
+
+    code: ClassVar[str] = "policy-changed"
+    scope: str
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
 class ChangeWaiting(Conflict):
-    """A change of {rule} already waits for another admin ({item}). Yours was not asked for; have that one decided first."""
+    """A change of {subject} already waits for another admin ({item}). Yours was not asked for; have that one decided first."""
 
     code: ClassVar[str] = "change-waiting"
-    rule: str
+    subject: str
     item: str
 
 

@@ -4,6 +4,7 @@ One text that can be pasted from an address into a query at 3 a.m.; it sorts by 
 """
 
 import re
+from datetime import datetime
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -18,6 +19,11 @@ def make(prefix: str, *, at_ms: int, entropy: int) -> str:
     number |= 0b10 << 62 | entropy & 0x3FFF_FFFF_FFFF_FFFF
     letters = [ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(letters)}"
+
+
+def least_at(prefix: str, moment: datetime) -> str:
+    """Smaller than every id that is made from then on."""
+    return make(prefix, at_ms=max(0, int(moment.timestamp() * 1_000)), entropy=0)
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -1,4 +1,4 @@
-"""Backtests: versions of rules, asked about recorded proposals, one batch after the other.
+"""Backtests: versions of rules and of policies, asked about recorded proposals, one batch after the other.
 
 A worker holds a backtest by a lease and a fence, as commands are held. Each batch is read and evaluated
 outside any transaction; then one short transaction stores what it added up, where it got to and its
@@ -8,46 +8,31 @@ and nothing is counted twice. Backtests that look at the same proposals go toget
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from orchestrator.core.codec import Json, canonical
-from orchestrator.core.policy.backtest import Cell, Tally, note_reason
-from orchestrator.core.policy.guardrails import Rule
-from orchestrator.core.policy.panel import (
-    ERROR,
-    FAIL,
-    OUT,
-    UNSEEN,
-    Panel,
-    Said,
-    reason_of,
-)
-from orchestrator.core.policy.queue_load import elsewhere
+from orchestrator.core.codec import canonical
+from orchestrator.core.typeid import least_at
 from orchestrator.engine import hear, recorded, sql
 from orchestrator.engine.backtest_claims import claim, fail
-from orchestrator.engine.cases import Case, cut, read_cases
+from orchestrator.engine.policy_trials import PolicyBench
 from orchestrator.engine.recorded import Line
+from orchestrator.engine.rule_trials import RuleBench
+from orchestrator.engine.trials import REASON_LENGTH_MAX, Bench, Trial
 from orchestrator.failpoints import failpoint
-from orchestrator.models import AuditEntry, Backtest, BacktestFlip, RuleVersion
+from orchestrator.models import Backtest, BacktestFlip
 
 logger = logging.getLogger(__name__)
 
 QUEUE = "background"
-BATCH = 500
-# Counting the past takes longer than asking a rule; and whatever takes too long gets smaller batches.
-BATCH_WITH_HISTORY = 50
+# Whatever takes too long gets smaller batches.
 BATCH_MIN = 5
 # A batch is to be stored well before the lease ends.
 LEASE_SHARES = 3
-REASON_LENGTH_MAX = 1_000
-
-_NOBODY = Said(OUT)
 
 type IsStopping = Callable[[], bool]
 
@@ -69,69 +54,6 @@ def work_one(is_stopping: IsStopping) -> bool:
     return True
 
 
-@dataclass(eq=False, slots=True)
-class Trial:
-    """One backtest in a worker's hands, with what it has counted so far."""
-
-    id: str
-    fence: int
-    version: RuleVersion
-    rule: Rule
-    against: Rule | None
-    tally: Tally
-    reasons: Counter[str]
-    # How many flips of each kind there were, kept or not.
-    flips: Counter[str]
-    found: list[BacktestFlip] = field(default_factory=list)
-
-    @property
-    def rules(self) -> list[Rule]:
-        return [self.rule, self.against] if self.against else [self.rule]
-
-    def add(self, case: Case, after: Said, before: Said) -> None:
-        alone = elsewhere(case.line.band, case.others, self.version.rule_id)
-        cell = Cell(after.result, before.result, case.human, alone)
-        self.tally[cell] += 1
-        if after.result in {ERROR, UNSEEN}:
-            note_reason(self.reasons, after.reason)
-        if kind := cell.flip:
-            self.flips[kind] += 1
-            if self.flips[kind] <= settings.BACKTEST_FLIPS_MAX:
-                self.found.append(self._flip(case, cell, before))
-
-    def _flip(self, case: Case, cell: Cell, before: Said) -> BacktestFlip:
-        return BacktestFlip(
-            backtest_id=self.id,
-            proposal_id=case.line.id,
-            before=cell.before,
-            after=cell.after,
-            human=cell.human,
-            reason=self._reason(case, cell, before)[:REASON_LENGTH_MAX],
-        )
-
-    def _reason(self, case: Case, cell: Cell, before: Said) -> str:
-        """Why the version that does not let it pass does not."""
-        if cell.after == FAIL:
-            return reason_of(self.rule, case.seen)
-        if cell.before == FAIL and self.against:
-            return reason_of(self.against, case.seen)
-        return before.reason
-
-
-def _trial(backtest: Backtest) -> Trial:
-    tally = Tally.from_json(backtest.counts.get("cells", {}))
-    return Trial(
-        id=backtest.pk,
-        fence=backtest.fence,
-        version=backtest.version,
-        rule=backtest.version.as_rule,
-        against=backtest.against.as_rule if backtest.against else None,
-        tally=tally,
-        reasons=Counter(backtest.counts.get("reasons", {})),
-        flips=tally.flips(),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Looked:
     """How far a batch got."""
@@ -141,19 +63,22 @@ class Looked:
 
 
 class Job:
-    """Backtests of one window, from one place in it."""
+    """Backtests of one window and one kind, from one place in it."""
 
     def __init__(self, taken: Sequence[Backtest]) -> None:
         first = taken[0]
-        self.trials = [_trial(one) for one in taken]
+        self._bench: Bench[Any] = PolicyBench(taken) if first.policy_id else RuleBench(taken)
         self.done = first.done
         self._most = first.proposals_max
-        self._cursor = first.cursor or recorded.key_at(first.until)
-        self._since = recorded.key_at(first.since)
+        self._cursor = first.cursor or least_at("prp", first.until)
+        self._since = least_at("prp", first.since)
         self._total = first.total
         self._oldest: str = first.counts.get("oldest", "")
-        self._panel = Panel(self._rules())
-        self._size = BATCH_WITH_HISTORY if self._with_history() else BATCH
+        self._size = self._bench.batch
+
+    @property
+    def trials(self) -> list[Trial]:
+        return self._bench.trials
 
     def run(self, is_stopping: IsStopping) -> None:
         if self._total is None:
@@ -173,14 +98,6 @@ class Job:
         with transaction.atomic():
             fail([trial.id for trial in self._held()], reason)
 
-    def _rules(self) -> list[Rule]:
-        """Each once, however many trials compare with it."""
-        rules = {rule.version_id: rule for trial in self.trials for rule in trial.rules}
-        return list(rules.values())
-
-    def _with_history(self) -> list[Rule]:
-        return [rule for rule in self._panel.rules if rule.history]
-
     def _adapt(self, took_s: float) -> None:
         if took_s > settings.COMMAND_LEASE_S / LEASE_SHARES:
             self._size = max(BATCH_MIN, self._size // 2)
@@ -191,24 +108,9 @@ class Job:
         """One batch, or as much of it as there is time for; always at least one proposal."""
         wanted = min(self._size, self._most - self.done)
         page = recorded.lines(self._cursor, self._since, at_most=wanted)
-        lines = cut(self._panel, page)
-        cases = read_cases(self._panel, lines)
-        for count, line in enumerate(lines, start=1):
-            if line.id in cases:
-                self._weigh(cases[line.id])
-            if time.monotonic() > deadline:
-                lines = lines[:count]
-                break
+        lines = page[: self._bench.weigh(page, deadline)] if page else page
         is_end = len(page) < wanted or self.done + len(page) >= self._most
         return Looked(lines, is_last=is_end and len(lines) == len(page))
-
-    def _weigh(self, case: Case) -> None:
-        said = self._panel.ask(case.seen, case.asked)
-        for trial in self.trials:
-            after = said.get(trial.rule.version_id, _NOBODY)
-            before = said.get(trial.against.version_id, _NOBODY) if trial.against else _NOBODY
-            if after is not _NOBODY or before is not _NOBODY:
-                trial.add(case, after, before)
 
     # Storing
 
@@ -224,9 +126,9 @@ class Job:
             BacktestFlip.objects.bulk_create(flip for trial in held for flip in trial.found)
             for trial in held:
                 if statuses[trial.id] == Backtest.Status.DONE:
-                    _mark_tested(trial)
+                    trial.mark_tested()
             failpoint("batch-stored-in-transaction")
-        self.trials = [t for t in held if statuses[t.id] == Backtest.Status.RUNNING]
+        self._bench.trials = [t for t in held if statuses[t.id] == Backtest.Status.RUNNING]
         for trial in self.trials:
             trial.found.clear()
 
@@ -234,7 +136,7 @@ class Job:
         values: dict[str, Any] = {
             "ids": [trial.id for trial in self.trials],
             "fences": [trial.fence for trial in self.trials],
-            "counts": [canonical(self._counts(trial)) for trial in self.trials],
+            "counts": [canonical(trial.counts(self._oldest)) for trial in self.trials],
             "done": self.done,
             "total": self.done if is_last else max(self.done, self._total or 0),
             "cursor": self._cursor,
@@ -242,10 +144,6 @@ class Job:
             "lease_s": settings.COMMAND_LEASE_S,
         }
         return dict(sql.execute(_STORE, values).fetchall())
-
-    def _counts(self, trial: Trial) -> dict[str, Json]:
-        reasons: dict[str, Json] = dict(trial.reasons)
-        return {"cells": trial.tally.to_json(), "reasons": reasons, "oldest": self._oldest}
 
     def _put_back(self) -> None:
         """At once, and not only when the lease has ended."""
@@ -279,16 +177,6 @@ _STORE = """
      WHERE b.id = t.id AND b.fence = t.fence AND b.status = 'running'
     RETURNING b.id, b.status
 """
-
-
-def _mark_tested(trial: Trial) -> None:
-    drafts = RuleVersion.objects.filter(pk=trial.version.pk, stage=RuleVersion.Stage.DRAFT)
-    drafts.update(stage=RuleVersion.Stage.BACKTESTED)
-    AuditEntry.objects.create(
-        verb="rule.backtested",
-        object_id=f"rule/{trial.rule.slug}",
-        detail={"version": trial.rule.number, "backtest": trial.id},
-    )
 
 
 def _legible(error: Exception) -> str:

@@ -39,7 +39,7 @@ def _open() -> QuerySet[Backtest]:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
     return (
         Backtest.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("version__rule", "against__rule")
+        .select_related("version__rule", "against__rule", "policy")
         .filter(free, status__in=(Backtest.Status.WAITING, Backtest.Status.RUNNING))
         .order_by("pk")
     )
@@ -48,7 +48,8 @@ def _open() -> QuerySet[Backtest]:
 def _same_as(first: Backtest) -> QuerySet[Backtest]:
     names = ("since", "until", "proposals_max", "cursor")
     same = {name: getattr(first, name) for name in names}
-    return _open().filter(status=Backtest.Status.WAITING, **same)[:TOGETHER_MAX]
+    kind = {"policy__isnull": first.policy_id is None}
+    return _open().filter(status=Backtest.Status.WAITING, **same, **kind)[:TOGETHER_MAX]
 
 
 def _take(found: list[Backtest]) -> list[Backtest]:

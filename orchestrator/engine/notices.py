@@ -103,7 +103,7 @@ _WAITS: dict[str, str] = {
     _KIND.APPROVAL: "A run asks whether it may go on.",
     _KIND.UNKNOWN_EFFECT: "Nobody knows whether {what} happened; somebody has to find out.",
     _KIND.STUCK_COMMAND: "Work of a run stops its workers; somebody has to look.",
-    _KIND.RULE_CHANGE: "A change of the rules waits for another admin.",
+    _KIND.RULE_CHANGE: "A change of a rule or a policy waits for another admin.",
     _KIND.FAILED_COMPENSATION: "Undoing {what} failed; somebody has to look.",
 }
 _DECIDED: dict[str, str] = {
@@ -119,7 +119,7 @@ _DECIDED: dict[str, str] = {
 _PLAIN: dict[str, str] = {
     _KIND.APPROVAL: "the question of a run",
     _KIND.STUCK_COMMAND: "stuck work",
-    _KIND.RULE_CHANGE: "a change of the rules",
+    _KIND.RULE_CHANGE: "a change of a rule or a policy",
 }
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.core import typeid
 from orchestrator.core.policy.queue_load import Objection
 from orchestrator.engine import sql
 from orchestrator.models import ReviewItem
@@ -71,11 +70,6 @@ _ASKED = """
       JOIN orchestrator_rule r ON r.id = v.rule_id
      WHERE c.snapshot_id = ANY(%(ids)s::bigint[]) AND r.slug = ANY(%(slugs)s::text[])
 """
-
-
-def key_at(moment: datetime) -> str:
-    """Smaller than the key of every proposal made from then on."""
-    return typeid.make("prp", at_ms=max(0, int(moment.timestamp() * 1_000)), entropy=0)
 
 
 def count(before: str, since: str, *, at_most: int) -> int:

@@ -6,9 +6,11 @@ from django.db import migrations, models
 
 # Until now the newest version was in force, for everything.
 STAGES = """
-    UPDATE orchestrator_evaluationpolicy SET stage = 'retired';
-    UPDATE orchestrator_evaluationpolicy SET stage = 'active', activated_at = created_at
+    ALTER TABLE orchestrator_evaluationpolicy DISABLE TRIGGER append_only;
+    UPDATE orchestrator_evaluationpolicy SET stage = 'retired', activated_at = created_at;
+    UPDATE orchestrator_evaluationpolicy SET stage = 'active'
      WHERE number = (SELECT max(number) FROM orchestrator_evaluationpolicy);
+    ALTER TABLE orchestrator_evaluationpolicy ENABLE TRIGGER append_only;
 """
 
 

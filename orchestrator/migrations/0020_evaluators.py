@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orchestrator', '0018_weekly_reports'),
+        ('orchestrator', '0019_policy_backtests'),
     ]
 
     operations = [

@@ -89,3 +89,8 @@ class EvaluationPolicy(models.Model):
             target_error=self.target_error,
             validators=tuple(terms.Validator.from_json(one) for one in self.validators),
         )
+
+    @property
+    def digest(self) -> str:
+        """Of what it says. Computed, because the first versions are older than the column."""
+        return terms.content_hash(self.scope, self.terms)

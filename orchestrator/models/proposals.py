@@ -212,7 +212,8 @@ class Disposition(models.Model):
 
     proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="dispositions")
     snapshot = models.OneToOneField(Snapshot, models.PROTECT)
-    policy = models.ForeignKey(EvaluationPolicy, models.PROTECT)
+    # Its index is the one below.
+    policy = models.ForeignKey(EvaluationPolicy, models.PROTECT, db_index=False)
     verdict = models.CharField(max_length=20, choices=Verdict)
     band = models.CharField(max_length=20)
     score = models.FloatField(null=True)
@@ -220,6 +221,12 @@ class Disposition(models.Model):
     # With which chance it was put before an auditor, whether it was or not; null where nothing draws.
     draw_chance = models.FloatField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [
+            # policy_queries: what the newest of each policy came to.
+            models.Index(fields=["policy", "-id"], name="disposition_of_policy"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.proposal_id} {self.verdict}"

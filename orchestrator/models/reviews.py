@@ -45,7 +45,8 @@ class ReviewItem(models.Model):
         APPROVAL = "approval", "Approval"
         UNKNOWN_EFFECT = "unknown_effect", "Outcome unknown"
         STUCK_COMMAND = "stuck_command", "Stuck work"
-        RULE_CHANGE = "rule_change", "Rule change"
+        # Of a rule or of a policy: the stored word is from when only rules were changed like this.
+        RULE_CHANGE = "rule_change", "Change of Countersign"
         FAILED_COMPENSATION = "failed_compensation", "Rollback failed"
         AUDIT = "audit", "Sampled audit"
         BLIND_LABEL = "blind_label", "Blind label"

@@ -1,10 +1,11 @@
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import models
 
 from orchestrator.core.policy import guardrails
 from orchestrator.models.ids import IdField
+from orchestrator.models.policies import EvaluationPolicy
 
 
 class Rule(models.Model):
@@ -116,7 +117,7 @@ class RuleVersion(models.Model):
 
 
 class Backtest(models.Model):
-    """One version of a rule, asked about recorded proposals. A job: it has progress and can be cancelled."""
+    """A version of a rule or of a policy, asked about recorded proposals. A job: it has progress and can be cancelled."""
 
     class Status(models.TextChoices):
         WAITING = "waiting"
@@ -128,14 +129,19 @@ class Backtest(models.Model):
     ENDED = (Status.DONE, Status.CANCELLED, Status.FAILED)
 
     id = IdField("bkt")
-    version = models.ForeignKey(RuleVersion, models.PROTECT, related_name="backtests")
-    # What it is compared with: the version that was active when it began.
+    # One of the two.
+    version = models.ForeignKey(RuleVersion, models.PROTECT, null=True, related_name="backtests")
+    policy = models.ForeignKey(
+        EvaluationPolicy, models.PROTECT, null=True, related_name="backtests"
+    )
+    # What a rule is compared with: the version that was active when it began. A policy is compared with
+    # what was decided then.
     against = models.ForeignKey(RuleVersion, models.PROTECT, null=True, related_name="+")
     # What it looked at: the newest `proposals_max` of this window.
     since = models.DateTimeField()
     until = models.DateTimeField()
     proposals_max = models.PositiveIntegerField()
-    content_hash = models.CharField(max_length=71, help_text="of the rule version it tested")
+    content_hash = models.CharField(max_length=71, help_text="of the version it tested")
     status = models.CharField(max_length=20, choices=Status, default=Status.WAITING)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True)
@@ -154,6 +160,11 @@ class Backtest(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["version", "-id"], name="backtest_of_version"),
+            models.Index(
+                fields=["policy", "-id"],
+                name="backtest_of_policy",
+                condition=models.Q(policy__isnull=False),
+            ),
             # engine.backtest: what waits for a worker, or was left by one that died.
             models.Index(
                 fields=["id"],
@@ -161,9 +172,29 @@ class Backtest(models.Model):
                 condition=models.Q(status__in=["waiting", "running"]),
             ),
         ]
+        constraints = [
+            models.CheckConstraint(
+                name="backtest_is_about_one_thing",
+                condition=models.Q(version=None) ^ models.Q(policy=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.id} {self.status}"
+
+    @property
+    def tested(self) -> RuleVersion | EvaluationPolicy:
+        return cast(RuleVersion | EvaluationPolicy, self.version or self.policy)
+
+    @property
+    def rule_version(self) -> RuleVersion:
+        """For whoever knows that it tests a rule."""
+        return cast(RuleVersion, self.version)
+
+    @property
+    def tested_policy(self) -> EvaluationPolicy:
+        """For whoever knows that it tests a policy."""
+        return cast(EvaluationPolicy, self.policy)
 
     @property
     def has_ended(self) -> bool:
@@ -171,7 +202,7 @@ class Backtest(models.Model):
 
 
 class BacktestFlip(models.Model):
-    """A recorded proposal about which the tested version says something else than the active one."""
+    """A recorded proposal about which the tested version says something else than what it is compared with."""
 
     class Human(models.TextChoices):
         APPROVED = "approved"

@@ -23,6 +23,8 @@ def _page_of(name: str) -> str:
     kind, _, slug = name.partition("/")
     if kind == "rule" and slug:
         return reverse("rule", args=[slug])
+    if kind == "policy" and slug.isdecimal():
+        return reverse("policy", args=[int(slug)])
     prefix = name.partition("_")[0]
     return reverse(PAGES[prefix], args=[name]) if prefix in PAGES and is_id(name, prefix) else ""
 

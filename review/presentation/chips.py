@@ -61,6 +61,14 @@ RESULTS = {
     "out": Look("is not asked", "quiet", "circle-dashed"),
     "unseen": Look("cannot be known", "quiet", "eye-off"),
 }
+# What a policy makes of a proposal.
+VERDICTS = {
+    "accept": Look("accepted", "ok", "circle-check"),
+    "revise": Look("sent back", "warn", "undo-2"),
+    "escalate": Look("before a person", "info", "eye"),
+    "hold": Look("held", "warn", "shield-alert"),
+    "block": Look("blocked", "bad", "ban"),
+}
 CONTRACTS = {
     "event": Look("Event", "quiet", "zap"),
     "action": Look("Action", "quiet", "play"),
@@ -80,7 +88,7 @@ EFFECTS = {
 KINDS = {
     "guardrail_failure": Look("Guardrail", "warn", "shield-alert"),
     "escalation": Look("Low score", "info", "gauge"),
-    "rule_change": Look("Rule change", "info", "git-compare"),
+    "rule_change": Look("Change of Countersign", "info", "git-compare"),
     "approval": Look("A run asks", "info", "circle-question-mark"),
     "unknown_effect": Look("Outcome unknown", "warn", "circle-alert"),
     "stuck_command": Look("Stuck work", "bad", "wrench"),

@@ -26,6 +26,8 @@ SENTENCE_LENGTH_MAX = 160
 SENTENCES = {
     "access.grant": "Give {target} the role {role} in {system}",
     "account.close": "Close {target}",
+    "countersign.policy.activate": "Put evaluation policy {policy} into force",
+    "countersign.policy.retire": "Retire evaluation policy {policy}",
     "countersign.rule.activate": "Put version {version} of the rule {rule} into force",
     "countersign.rule.retire": "Retire the rule {rule}",
     "credit.grant": "Grant {amount_minor} of credit to {target}",

@@ -20,6 +20,7 @@ from review.presentation import (
     counts,
     definitions,
     gauge,
+    histogram,
     icons,
     items,
     money,
@@ -60,6 +61,7 @@ register.simple_tag(audit.audit_object)
 register.simple_tag(audit.audit_detail)
 register.simple_tag(bars.counted)
 register.simple_tag(sparkline.sparkline)
+register.simple_tag(histogram.histogram)
 register.simple_tag(gauge.gauge_title)
 register.filter(gauge.gauge_parts)
 register.filter(gauge.on_gauge)
@@ -102,7 +104,8 @@ def backtest_chip(backtest: Backtest) -> SafeString:
 
 @register.simple_tag
 def result_chip(result: str) -> SafeString:
-    return chips.chip_of(chips.RESULTS, result)
+    """What a rule said of a proposal, or what a policy made of it."""
+    return chips.chip_of(chips.RESULTS | chips.VERDICTS, result)
 
 
 @register.simple_tag

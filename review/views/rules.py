@@ -31,14 +31,11 @@ from review.rule_page import (
     version_facts,
 )
 from review.rule_trial import Trial, try_rule
+from review.version_way import ASKED, ASKED_ALONE
 
 OBJECTIONS_MAX = 100
 WATCHING = "It is asked about every new proposal from now on, and decides nothing."
 NOT_WATCHING = "It is no longer asked. What it said so far is kept."
-ASKED = "Asked. It waits in the queue for another admin."
-ASKED_ALONE = (
-    "Asked. It waits in the queue for an admin; as RULES_FOUR_EYES is off, that may be you."
-)
 
 
 @require_safe

@@ -26,7 +26,7 @@ def write_rule(product: DemoProduct, slug: str = "", *, limit: int = 50_000, **c
         "message": "{proposal.args.amount_minor} is too much",
         "applies_to": {"actions": [f"test.{slug}"]},
     }
-    _send(product, "PUT", f"/rules/{slug}", body)
+    send(product, "PUT", f"/rules/{slug}", body)
     return slug
 
 
@@ -37,10 +37,14 @@ def propose_for(product: DemoProduct, slug: str, minor: int = 90_000) -> dict[st
 
 def backtest(product: DemoProduct, slug: str, number: int = 1) -> str:
     """Its id, once it has come to its end."""
-    begun = _send(product, "POST", f"/rules/{slug}/versions/{number}/backtest", {})
+    return finish(product, f"/rules/{slug}/versions/{number}/backtest")
+
+
+def finish(product: DemoProduct, path: str) -> str:
+    begun = send(product, "POST", path, {})
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        found = _send(product, "GET", f"/backtests/{begun['id']}")
+        found = send(product, "GET", f"/backtests/{begun['id']}")
         if found["status"] == "done":
             return str(found["id"])
         time.sleep(0.1)
@@ -48,12 +52,12 @@ def backtest(product: DemoProduct, slug: str, number: int = 1) -> str:
 
 
 def watch(product: DemoProduct, slug: str, number: int = 1) -> None:
-    _send(product, "POST", f"/rules/{slug}/versions/{number}/shadow", {})
+    send(product, "POST", f"/rules/{slug}/versions/{number}/shadow", {})
 
 
 def ask_for(product: DemoProduct, slug: str, number: int = 1) -> str:
     """The proposal to put a version into force."""
-    found = _send(
+    found = send(
         product, "POST", f"/rules/{slug}/versions/{number}/activate", {"note": "It was tried."}
     )
     return str(found["proposal"])
@@ -67,7 +71,7 @@ def put_in_force(product: DemoProduct, open_page: Open, slug: str, number: int =
     return slug
 
 
-def _send(
+def send(
     product: DemoProduct, method: str, path: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     answer = httpx.request(

@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.browser import policies
 from tests.browser.conftest import Open
 from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, UNDOABLE_FOR_A_MINUTE, DemoProduct
 from tests.browser.notices import notices, webhook, webhook_refused, webhook_secret
@@ -459,6 +460,14 @@ PAGES: dict[str, Visit] = {
     "suggested rule, of too few": at("/rules/suggestions/?action=refund.create", user="admin"),
     "suggested rule, of nothing": at("/rules/suggestions/?action=no.such", user="admin"),
     "evaluation set": at("/rules/evaluation-set/", user="admin"),
+    "policies": at("/policies/", user="admin"),
+    "policy that decides": at("/policies/?agent=refund-agent&action=refund.create", user="manager"),
+    "policy": at("/policies/1/"),
+    "draft of a policy": policies.draft,
+    "version of a policy": policies.seen_by_others,
+    "new policy": at("/policies/new/", user="admin"),
+    "backtest of a policy": policies.backtest,
+    "change of a policy": policies.change,
     "notices": notices,
     "no notices": at("/notices/", user="manager"),
     "what reaches me how": at("/me/notices/"),
@@ -515,6 +524,8 @@ MOMENTS: dict[str, Visit] = {
     "rule as text": rule_as_text,
     "rule with windows": rule_with_windows,
     "rule that is wrong": rule_that_is_wrong,
+    "policy being written": policies.being_written,
+    "policy that is wrong": policies.that_is_wrong,
     "keys": keys,
     "menu": menu,
     "wrong password": wrong_password,

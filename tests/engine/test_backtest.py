@@ -14,6 +14,7 @@ from orchestrator.actions import backtests, rules
 from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.backtest import Findings
 from orchestrator.engine import backtest as engine
+from orchestrator.engine import rule_trials
 from orchestrator.models import (
     AuditEntry,
     Backtest,
@@ -265,7 +266,7 @@ def test_the_window_has_two_ends(cast: Cast, many: list[str], draft: Draft) -> N
 def test_what_is_left_goes_on_where_it_was(
     cast: Cast, many: list[str], draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH", 100)
+    monkeypatch.setattr(rule_trials, "BATCH", 100)
     whole = ask(cast, draft())
     finish()
     cut_up = ask(cast, draft())
@@ -284,7 +285,7 @@ def test_what_is_left_goes_on_where_it_was(
 def test_whoever_was_taken_over_from_stores_nothing(
     cast: Cast, many: list[str], draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH", 100)
+    monkeypatch.setattr(rule_trials, "BATCH", 100)
     asked = ask(cast, draft())
     slow = engine.Job(engine.claim())
 
@@ -318,7 +319,7 @@ def test_a_backtest_that_kills_its_workers_ends(
 def test_crashes_are_forgotten_once_it_goes_on(
     cast: Cast, many: list[str], draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH", 100)
+    monkeypatch.setattr(rule_trials, "BATCH", 100)
     asked = ask(cast, draft())
     engine.claim()
     Backtest.objects.update(lease_until=LONG_AGO)
@@ -331,7 +332,7 @@ def test_crashes_are_forgotten_once_it_goes_on(
 def test_what_goes_wrong_is_said(
     cast: Cast, many: list[str], draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH", 100)
+    monkeypatch.setattr(rule_trials, "BATCH", 100)
     asked = ask(cast, draft())
     turns = iter([False, False])
 
@@ -352,7 +353,7 @@ def test_what_goes_wrong_is_said(
 def test_a_database_that_goes_away_costs_a_batch(
     cast: Cast, many: list[str], draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH", 100)
+    monkeypatch.setattr(rule_trials, "BATCH", 100)
     whole = ask(cast, draft())
     finish()
     asked = ask(cast, draft(condition="proposal.args.amount_minor <= 100000 || false"))
@@ -379,7 +380,7 @@ def test_a_database_that_goes_away_costs_a_batch(
 def test_cancelling_stops_after_the_batch(
     cast: Cast, many: list[str], draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BATCH", 100)
+    monkeypatch.setattr(rule_trials, "BATCH", 100)
     version = draft()
     asked = ask(cast, version)
 

@@ -12,7 +12,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.policy.queue_load import Estimate, Load
 from orchestrator.engine.backtest import work_one
 from orchestrator.models import Backtest, Proposal, RuleVersion
-from review.rule_findings import words_of as load_words
+from review.findings import words_of as load_words
 from tests.conftest import Cast
 from tests.web.conftest import HTMX, form_for
 from tests.web.rules import put_in_force, try_on_the_past, write

@@ -1,13 +1,16 @@
-"""What a version of a rule would have said about recorded proposals, against what people decided.
+"""What a version of a rule or of a policy would have said about recorded proposals, against what people decided.
 
-Each proposal becomes a `Cell`: what the tested version says, what the active one says on the same
-inputs, what a person decided, and whether it went before a person anyway. Equal cells are counted
-together (`Tally`), so that a million proposals are a few dozen numbers; `find` makes of them what a
-page shows. What nobody decided is unknown, and never counts as right.
+Each proposal becomes a `Cell`: what the tested version says, what it is compared with says, what a
+person decided, and whether it went before a person anyway. Equal cells are counted together (`Tally`),
+so that a million proposals are a few dozen numbers; `find` makes of them what a page shows. What nobody
+decided is unknown, and never counts as right.
+
+A rule passes or fails, and is compared with the active version on the same inputs. A policy accepts, or
+does something else (see `second_look`), and is compared with what was decided then.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Self
@@ -112,13 +115,17 @@ COUNTED = (
     "unknown",
     "not_evaluable",
 )
-_KINDS: dict[tuple[str, str], str] = {
-    (FAIL, REJECTED): "caught",
-    (FAIL, APPROVED): "needless",
-    (FAIL, UNKNOWN): "hits_unknown",
-    (PASS, REJECTED): "missed",
-    (PASS, APPROVED): "passed_approved",
-    (PASS, UNKNOWN): "passes_unknown",
+_STOPPED = {REJECTED: "caught", APPROVED: "needless", UNKNOWN: "hits_unknown"}
+_LET_PASS = {REJECTED: "missed", APPROVED: "passed_approved", UNKNOWN: "passes_unknown"}
+# By what either kind of version says.
+_KINDS: dict[str, Mapping[str, str]] = {
+    PASS: _LET_PASS,
+    FAIL: _STOPPED,
+    "accept": _LET_PASS,
+    "revise": _STOPPED,
+    "escalate": _STOPPED,
+    "hold": _STOPPED,
+    "block": _STOPPED,
 }
 
 
@@ -126,7 +133,7 @@ def classify(result: str, human: str) -> str:
     """The count that one proposal belongs to; outside the scope it belongs to none."""
     if result == OUT:
         return ""
-    return _KINDS.get((result, human), "not_evaluable")
+    return _KINDS[result][human] if result in _KINDS else "not_evaluable"
 
 
 class Effects(NamedTuple):
@@ -142,9 +149,8 @@ class Findings:
     """The result of a backtest, or of as much of it as is done."""
 
     looked_at: int
-    effects: Effects
     after: Counts
-    # None when there is no active version to compare with.
+    # None when there is nothing to compare with.
     before: Counts | None
     flips: Mapping[str, int]
     load: Load
@@ -158,18 +164,42 @@ class Findings:
         return sum(self.flips.values())
 
 
+type People = Callable[[Cell], tuple[int, int]]
+
+
 def find(
     tally: Tally, *, looked_at: int, effects: Effects, days: float, review_minutes: float
 ) -> Findings:
+    """Of a rule."""
+
+    def asked(cell: Cell) -> tuple[int, int]:
+        before = people(cell.elsewhere, effects.before, cell.before)
+        return before, people(cell.elsewhere, effects.after, cell.after)
+
+    has_before = bool(effects.before)
+    return findings_of(
+        tally, looked_at, asked, has_before, days=days, review_minutes=review_minutes
+    )
+
+
+def findings_of(
+    tally: Tally,
+    looked_at: int,
+    asked: People,
+    has_before: bool,
+    *,
+    days: float,
+    review_minutes: float,
+) -> Findings:
+    """`asked` says how many people a proposal took before and after."""
     before = _count((cell.before, cell.human, count) for cell, count in tally.items())
     return Findings(
         looked_at=looked_at,
-        effects=effects,
         after=_count((cell.after, cell.human, count) for cell, count in tally.items()),
-        before=before if effects.before else None,
+        before=before if has_before else None,
         flips=dict(tally.flips()),
         load=measure_load(
-            _pair(tally, effects),
+            _pair(tally, asked),
             asked=tally.total(),
             errors=sum(count for cell, count in tally.items() if cell.after == ERROR),
             days=days,
@@ -188,14 +218,13 @@ def _count(told: Iterable[tuple[str, str, int]]) -> Counts:
     return Counts(**found)
 
 
-def _pair(tally: Tally, effects: Effects) -> Counter[tuple[int, int]]:
+def _pair(tally: Tally, asked: People) -> Counter[tuple[int, int]]:
     """The people that each proposal took before and after, where both versions can be asked."""
-    found: Counter[tuple[int, int]] = Counter()
+    pairs: Counter[tuple[int, int]] = Counter()
     for cell, count in tally.items():
         if cell.after not in {ERROR, UNSEEN} and cell.before != UNSEEN:
-            before = people(cell.elsewhere, effects.before, cell.before)
-            found[before, people(cell.elsewhere, effects.after, cell.after)] += count
-    return found
+            pairs[asked(cell)] += count
+    return pairs
 
 
 def note_reason(reasons: Counter[str], reason: str) -> None:

@@ -14,7 +14,7 @@ KINDS: dict[str, Part] = {
     "unknown_effect": Part(40, "nobody knows whether it happened"),
     "failed_compensation": Part(40, "what was to be undone still stands"),
     "stuck_command": Part(30, "work stands still"),
-    "rule_change": Part(20, "rules wait for it"),
+    "rule_change": Part(20, "rules or policies wait for it"),
     "guardrail_failure": Part(10, "a rule held it"),
     "approval": Part(10, "a run waits for it"),
 }

@@ -11,6 +11,7 @@ _LOOK = frozenset(
         "proposals.view",
         "runs.view",
         "rules.view",
+        "policies.view",
         "contracts.view",
         "routing.view",
         # Of people, everybody sees their own line; `reports.reviewers` shows all of them.
@@ -28,7 +29,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "runs.cancel",
             "effects.undo",
             "audit.view",
+            "changes.decide",
             "rules.edit",
+            "policies.edit",
             "contracts.edit",
             "routing.edit",
             "workflows.edit",

@@ -8,8 +8,9 @@ then the action, then the tier.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
+from urllib.parse import urlencode
 
-from orchestrator.core.codec import Json
+from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.policy.evaluation import Bands
 
 STATED = "stated"
@@ -33,7 +34,13 @@ class Scope:
 
     @property
     def named(self) -> dict[str, str]:
-        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != ""}
+        given = {
+            "agent": self.agent,
+            "agent_version": self.agent_version,
+            "action": self.action,
+            "tier": self.tier,
+        }
+        return {name: value for name, value in given.items() if value}
 
     @property
     def rank(self) -> tuple[int, ...]:
@@ -42,6 +49,11 @@ class Scope:
         order = ("agent_version", "agent", "action", "tier")
         return (len(named), *(int(name in named) for name in order))
 
+    @property
+    def key(self) -> str:
+        """One text for one scope, and for no other."""
+        return urlencode(self.named) or "everything"
+
     def __str__(self) -> str:
         return ", ".join(self.named.values()) or "everything"
 
@@ -49,6 +61,12 @@ class Scope:
 def most_specific[Held](held: Iterable[tuple[Scope, Held]], proposal: Scope) -> Held | None:
     fitting = [(scope.rank, one) for scope, one in held if scope.fits(proposal)]
     return max(fitting, key=lambda found: found[0])[1] if fitting else None
+
+
+def decides_about(own: Scope, in_force: Iterable[Scope], proposal: Scope) -> bool:
+    """Whether terms of this scope would decide, once in force: a narrower scope goes on deciding about its own."""
+    others = ((scope, scope) for scope in in_force if scope != own)
+    return most_specific([*others, (own, own)], proposal) == own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +78,11 @@ class Validator:
     rubric: str
     timeout_s: int
     money_micros_max: int | None = None
+
+    @property
+    def asks(self) -> tuple[str, str]:
+        """Whom it asks for what: two that do so alike say the same."""
+        return self.agent, self.rubric
 
     def to_json(self) -> dict[str, Json]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -80,3 +103,18 @@ class Terms:
     target_error: float | None = None
     # All of them are asked, and the lowest score of all counts.
     validators: tuple[Validator, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        validators: list[Json] = [one.to_json() for one in self.validators]
+        return {
+            "accept_above": self.bands.accept_above,
+            "escalate_at_or_below": self.bands.escalate_at_or_below,
+            "score": self.score,
+            "target_error": self.target_error,
+            "validators": validators,
+        }
+
+
+def content_hash(scope: Scope, terms: Terms) -> str:
+    """The same for the same words, and nothing else goes into it."""
+    return digest(canonical({"scope": dict(scope.named), **terms.to_json()}))

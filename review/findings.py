@@ -8,6 +8,7 @@ from django.conf import settings
 from orchestrator.backtest_queries import Report
 from orchestrator.core.policy.backtest import Findings
 from orchestrator.core.policy.queue_load import Load
+from orchestrator.core.policy.second_look import Effect
 
 
 class Row(NamedTuple):
@@ -32,13 +33,25 @@ ROWS = (
     ("in_scope", "In its scope", "all of the above", 0),
 )
 
+# A policy stops nothing: what it does not accept goes back to the agent or before people.
+OF_POLICIES = {
+    "caught": "it would not be accepted, and people found it wrong",
+    "needless": "it would not be accepted, and people found it right",
+    "missed": "it would be accepted, and people found it wrong",
+    "passed_approved": "and people found it right",
+    "unknown": "nobody judged it; never counted as right",
+    "not_evaluable": "a score that it asks for was not recorded then",
+}
+_NAMES = {"passed_approved": "Rightly accepted", "in_scope": "It would decide about"}
 
-def rows_of(findings: Findings) -> list[Row]:
+
+def rows_of(findings: Findings, *, of_policy: bool = False) -> list[Row]:
     before = findings.before
+    abouts, names = (OF_POLICIES, _NAMES) if of_policy else ({}, {})
     return [
         Row(
-            name,
-            about,
+            names.get(key, name),
+            abouts.get(key, about),
             getattr(findings.after, key),
             getattr(before, key) if before else 0,
             _signed(findings.delta[key]),
@@ -89,11 +102,65 @@ def _signed(value: float) -> str:
     return sign + (f"{abs(value):,}" if isinstance(value, int) else _number(abs(value)))
 
 
+class VerdictRow(NamedTuple):
+    name: str
+    about: str
+    before: str
+    after: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictWords:
+    """What becomes of proposals in a day, as it was and as it would be."""
+
+    rows: list[VerdictRow]
+    days: str
+
+
+_OUTCOMES = (
+    ("accept", "Accepted", "runs without a person"),
+    ("revise", "Sent back", "the agent may revise it"),
+    ("escalate", "Before people for their score", "a person decides"),
+    ("hold", "Held by rules or people", "whatever the score"),
+    ("block", "Blocked by rules", "whatever the score"),
+)
+
+
+def verdict_words(effect: Effect) -> VerdictWords:
+    found = [
+        _verdict_row(name, about, effect.a_day(effect.before[key]), effect.a_day(effect.after[key]))
+        for key, name, about in _OUTCOMES
+    ]
+    audits = _verdict_row(
+        "Drawn for audits",
+        "on average, to be judged blind",
+        effect.audits_before,
+        effect.audits_after,
+    )
+    load = effect.findings.load
+    hours = _verdict_row(
+        "Reviewer hours",
+        f"at {settings.REVIEW_MINUTES} minutes an item (REVIEW_MINUTES), audits not counted",
+        load.hours_before,
+        load.hours_after,
+    )
+    return VerdictWords([*found, audits, hours], days=f"{_number(effect.days)} days")
+
+
+def _verdict_row(name: str, about: str, before: float, after: float) -> VerdictRow:
+    change = after - before
+    return VerdictRow(
+        name, about, _number(before), _number(after), _signed(change) if change else "±0"
+    )
+
+
 def findings_facts(report: Report) -> dict[str, Any]:
-    """What `rule_findings.html` needs."""
+    """What `findings.html` needs."""
     return {
         "report": report,
         "backtest": report.backtest,
-        "findings": rows_of(report.findings),
+        "findings": rows_of(report.findings, of_policy=report.effect is not None),
         "load": words_of(report.findings.load),
+        "verdicts": verdict_words(report.effect) if report.effect else None,
     }
