@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='reviewitem',
             name='kind',
-            field=models.CharField(choices=[('guardrail_failure', 'Guardrail failure'), ('escalation', 'Escalation'), ('approval', 'Approval'), ('unknown_effect', 'Outcome unknown'), ('stuck_command', 'Stuck work'), ('rule_change', 'Change of Countersign'), ('failed_compensation', 'Rollback failed'), ('audit', 'Sampled audit'), ('blind_label', 'Blind label'), ('adjudication', 'Adjudication')], max_length=30),
+            field=models.CharField(choices=[('guardrail_failure', 'Guardrail failure'), ('escalation', 'Escalation'), ('approval', 'Approval'), ('unknown_effect', 'Outcome unknown'), ('stuck_command', 'Stuck work'), ('rule_change', 'Change of Countersign'), ('failed_compensation', 'Rollback failed'), ('audit', 'Sampled audit'), ('blind_label', 'Blind label'), ('adjudication', 'Adjudication'), ('second_review', 'Second review'), ('gold', 'Gold item')], max_length=30),
         ),
         migrations.AddIndex(
             model_name='backtest',
