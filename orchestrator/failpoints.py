@@ -62,6 +62,8 @@ NAMES = (
     "web-committed-not-answered",
     # A checkpoint of the log is signed, and it is not stored.
     "checkpoint-signed-not-stored",
+    # A day of the reports is counted, and the transaction is still open.
+    "day-counted-in-transaction",
     # The run that another run waits for is stored, and the waiting one was not told.
     "child-started-not-told",
     # An event and its run are stored, and the transaction is still open.

@@ -114,14 +114,15 @@ STATEMENTS: dict[str, LiteralString] = {
     """,
     "decisions": """
         INSERT INTO orchestrator_decision (id, item_id, reviewer_id, verdict, reason, note,
-            payload_digest, item_version, target_digest, idempotency_key, created_at)
+            payload_digest, item_version, target_digest, idempotency_key, handled_ms, created_at)
         SELECT d.id, item_id, d.reviewer, d.verdict,
                CASE WHEN d.verdict = 'reject' THEN fault ELSE '' END,
-               '', digest, d.seen, '', d.id, d.at
+               '', digest, d.seen, '', d.id, d.handled_ms, d.at
           FROM scale_fact, LATERAL (VALUES
-                   (first_id, other_id, 'approve', 1, first_at),
-                   (decision_id, person_id, ends, 1 + (first_ms IS NOT NULL)::integer, ends_at)
-               ) AS d (id, reviewer, verdict, seen, at)
+                   (first_id, other_id, 'approve', 1, 20000 + floor(due_u * 100000), first_at),
+                   (decision_id, person_id, ends, 1 + (first_ms IS NOT NULL)::integer,
+                    15000 - floor(ln(1 - care_u) * 60000), ends_at)
+               ) AS d (id, reviewer, verdict, seen, handled_ms, at)
          WHERE d.id IS NOT NULL AND (ends IS NULL OR ends_ms < %(window)s)
          ORDER BY d.at
     """,

@@ -6,46 +6,51 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-# The day of a key: its first ten letters are milliseconds since 1970.
-DAY_OF = """
-CREATE FUNCTION day_of(key text) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    (timestamp '1970-01-01' + interval '1 millisecond' * (
-        SELECT sum((strpos('0123456789abcdefghjkmnpqrstvwxyz', substr(key, place, 1)) - 1)
-                   * power(32::float8, 14 - place))
-          FROM generate_series(5, 14) AS place))::date;
+# The day of a key: its first ten letters are milliseconds since 1970. Written out, because PostgreSQL then
+# puts it where it is used; a loop would take ten times as long, and every change asks for it.
+_LETTERS = "'0123456789abcdefghjkmnpqrstvwxyz'"
+_MS = " + ".join(
+    f"(strpos({_LETTERS}, substr(key, {place}, 1)) - 1) * {32 ** (14 - place)}::bigint"
+    for place in range(5, 15)
+)
+DAY_OF = f"""
+CREATE FUNCTION day_of(key text) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT date '1970-01-01' + (({_MS}) / 86400000)::integer
+$$;
 """
 UNDO_DAY_OF = "DROP FUNCTION day_of(text);"
 
 # Rows are only ever added, so that whoever marks waits for nobody. What is written in one statement is
 # marked in one; of what changes, only what a report can tell.
 MARKS = """
-CREATE FUNCTION mark_days(days date[]) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO orchestrator_changedday (day)
-    SELECT DISTINCT day FROM unnest(days) AS day WHERE day IS NOT NULL
-$$;
-
 CREATE FUNCTION mark_proposals() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_days(array_agg(DISTINCT day_of(id))) FROM added;
+    INSERT INTO orchestrator_changedday (day) SELECT DISTINCT day_of(id) FROM added;
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark_days AFTER INSERT ON orchestrator_proposal
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION mark_proposals();
 
-CREATE FUNCTION mark_proposal() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION mark_day_of_key() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_days(ARRAY[day_of(NEW.id)]);
+    INSERT INTO orchestrator_changedday (day) VALUES (day_of(NEW.id));
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark_day AFTER UPDATE ON orchestrator_proposal FOR EACH ROW
     WHEN ((OLD.status, OLD.disposition) IS DISTINCT FROM (NEW.status, NEW.disposition))
-    EXECUTE FUNCTION mark_proposal();
+    EXECUTE FUNCTION mark_day_of_key();
+-- What its calls cost is counted once a run has ended.
+CREATE TRIGGER mark_day AFTER UPDATE ON orchestrator_run FOR EACH ROW
+    WHEN (OLD.ended_at IS DISTINCT FROM NEW.ended_at) EXECUTE FUNCTION mark_day_of_key();
 
+-- The day on which it opened, on which it closed, and of the proposal that it is about.
 CREATE FUNCTION mark_items() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_days(array_agg(DISTINCT day_of(id)) || array_agg(DISTINCT day_of(proposal_id))
-                      || array_agg(DISTINCT (closed_at AT TIME ZONE 'UTC')::date))
-       FROM added;
+    INSERT INTO orchestrator_changedday (day)
+    SELECT DISTINCT day
+      FROM added, LATERAL (VALUES (day_of(id)), (day_of(proposal_id)),
+                                  ((closed_at AT TIME ZONE 'UTC')::date)) AS of_item(day)
+     WHERE day IS NOT NULL;
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark_days AFTER INSERT ON orchestrator_reviewitem
@@ -53,8 +58,11 @@ CREATE TRIGGER mark_days AFTER INSERT ON orchestrator_reviewitem
 
 CREATE FUNCTION mark_item() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_days(ARRAY[day_of(NEW.proposal_id), (OLD.closed_at AT TIME ZONE 'UTC')::date,
-                            (NEW.closed_at AT TIME ZONE 'UTC')::date]);
+    INSERT INTO orchestrator_changedday (day)
+    SELECT DISTINCT day
+      FROM (VALUES (day_of(NEW.proposal_id)), ((OLD.closed_at AT TIME ZONE 'UTC')::date),
+                   ((NEW.closed_at AT TIME ZONE 'UTC')::date)) AS of_item(day)
+     WHERE day IS NOT NULL;
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark_day AFTER UPDATE ON orchestrator_reviewitem FOR EACH ROW
@@ -64,9 +72,11 @@ CREATE TRIGGER mark_day AFTER UPDATE ON orchestrator_reviewitem FOR EACH ROW
 
 CREATE FUNCTION mark_decisions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_days(array_agg(DISTINCT day_of(added.id))
-                      || array_agg(DISTINCT day_of(item.proposal_id)))
-       FROM added JOIN orchestrator_reviewitem item ON item.id = added.item_id;
+    INSERT INTO orchestrator_changedday (day)
+    SELECT DISTINCT day
+      FROM added JOIN orchestrator_reviewitem item ON item.id = added.item_id,
+           LATERAL (VALUES (day_of(added.id)), (day_of(item.proposal_id))) AS of_decision(day)
+     WHERE day IS NOT NULL;
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark_days AFTER INSERT ON orchestrator_decision
@@ -74,21 +84,15 @@ CREATE TRIGGER mark_days AFTER INSERT ON orchestrator_decision
 
 CREATE FUNCTION mark_decision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_days(ARRAY[day_of(NEW.id), day_of(item.proposal_id)])
-       FROM orchestrator_reviewitem item WHERE item.id = NEW.item_id;
+    INSERT INTO orchestrator_changedday (day)
+    SELECT DISTINCT day
+      FROM orchestrator_reviewitem item,
+           LATERAL (VALUES (day_of(NEW.id)), (day_of(item.proposal_id))) AS of_decision(day)
+     WHERE item.id = NEW.item_id AND day IS NOT NULL;
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark_day AFTER UPDATE ON orchestrator_decision FOR EACH ROW
     WHEN (OLD.undone_at IS DISTINCT FROM NEW.undone_at) EXECUTE FUNCTION mark_decision();
-
--- What its calls cost is counted once a run has ended.
-CREATE FUNCTION mark_run() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM mark_days(ARRAY[day_of(NEW.id)]);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER mark_day AFTER UPDATE ON orchestrator_run FOR EACH ROW
-    WHEN (OLD.ended_at IS DISTINCT FROM NEW.ended_at) EXECUTE FUNCTION mark_run();
 """
 UNDO_MARKS = """
 DROP TRIGGER mark_day ON orchestrator_run;
@@ -98,14 +102,12 @@ DROP TRIGGER mark_day ON orchestrator_reviewitem;
 DROP TRIGGER mark_days ON orchestrator_reviewitem;
 DROP TRIGGER mark_day ON orchestrator_proposal;
 DROP TRIGGER mark_days ON orchestrator_proposal;
-DROP FUNCTION mark_run();
 DROP FUNCTION mark_decision();
 DROP FUNCTION mark_decisions();
 DROP FUNCTION mark_item();
 DROP FUNCTION mark_items();
-DROP FUNCTION mark_proposal();
+DROP FUNCTION mark_day_of_key();
 DROP FUNCTION mark_proposals();
-DROP FUNCTION mark_days(date[]);
 """
 
 # What was there before is counted by the sweeper, a day at a time. Runs are as old as anything is. The
@@ -240,7 +242,7 @@ class Migration(migrations.Migration):
                 ('proposal', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='label', serialize=False, to='orchestrator.proposal')),
                 ('day', models.DateField()),
                 ('disposition', models.CharField(max_length=20)),
-                ('score', models.FloatField(null=True)),
+                ('confidence', models.FloatField(null=True)),
                 ('should_run', models.BooleanField()),
                 ('chance', models.FloatField()),
                 ('said_by', models.CharField(max_length=20)),

@@ -60,7 +60,7 @@ class Acceptance:
 
 def acceptance(scope: Scope) -> Acceptance:
     by_week: dict[date, list[tuple[Any, ...]]] = {}
-    for monday, *line in counted.ended(scope, by=_MONDAY):
+    for monday, *line in counted.ended(scope, period=_MONDAY):
         by_week.setdefault(monday, []).append(tuple(line))
     found, amounts = counted.outcomes_of(line for lines in by_week.values() for line in lines)
     markers = _markers(scope)

@@ -6,6 +6,7 @@ from typing import Any, LiteralString, NamedTuple
 
 from django.conf import settings
 
+from orchestrator.core import typeid
 from orchestrator.core.statistics.calibration import Reliability, reliability
 from orchestrator.core.statistics.figures import Outcomes
 from orchestrator.core.statistics.intervals import Bounds, Rate, difference
@@ -71,7 +72,7 @@ class Agents:
 
 def agents(scope: Scope) -> Agents:
     lines: dict[Name, list[tuple[Any, ...]]] = {}
-    for agent, version, *line in counted.ended(replace(scope, rule=""), _NAME):
+    for agent, version, *line in counted.ended(replace(scope, rule=""), names=_NAME):
         lines.setdefault((agent, version), []).append(tuple(line))
     known, costs = _known(), _costs(scope)
     most = sorted(lines, key=lambda name: (-_proposed(lines[name]).proposals, name))[:VERSIONS_MAX]
@@ -161,7 +162,7 @@ def _costs(scope: Scope) -> dict[Name, Cost]:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the scores in a scope mean, from what people said. Mean scores and shares are weighted.
+    """What agents' own scores mean, from what people said. Mean scores and shares are weighted.
 
     Only of labels that chance or a rule brought about; what somebody picked to be judged is left out.
     """
@@ -175,12 +176,19 @@ class Calibration:
 def calibration(scope: Scope, bins: int = 10) -> Calibration:
     """Best asked of one agent version; of several it mixes what differs."""
     most = settings.CALIBRATION_LABELS_MAX
-    values = counted.values_of(scope, most=most + 1)
+    # By keys, which are in the order of time: the newest are at one end of an index.
+    values = counted.values_of(
+        scope,
+        most=most + 1,
+        first=typeid.make("prp", at_ms=_ms(scope.starts_at), entropy=0),
+        beyond=typeid.make("prp", at_ms=_ms(scope.ends_at), entropy=0),
+    )
     labels = counted.rows(
         f"""
-        SELECT c.score, c.should_run, c.chance
+        SELECT c.confidence, c.should_run, c.chance
           FROM orchestrator_label c
-         WHERE {counted.within(scope, apart=True)} AND c.chance > 0
+         WHERE c.proposal_id >= %(first)s AND c.proposal_id < %(beyond)s AND c.chance > 0
+           AND {counted.segments(scope, apart=True)}
          ORDER BY c.proposal_id DESC LIMIT %(most)s
         """,
         values,
@@ -188,3 +196,7 @@ def calibration(scope: Scope, bins: int = 10) -> Calibration:
     is_capped = len(labels) > most
     judged = [Judged(score, right, chance) for score, right, chance in labels[:most]]
     return Calibration(reliability(judged, bins), labels=len(judged), is_capped=is_capped)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000)

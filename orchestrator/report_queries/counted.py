@@ -20,12 +20,15 @@ def within(scope: Scope, *, apart: bool = False) -> LiteralString:
     What narrows nothing reads the lines that hold everything together, but for tables that have none and
     reports that tell segments `apart`.
     """
+    return f"c.day >= %(since)s AND c.day < %(until)s AND {segments(scope, apart=apart)}"
+
+
+def segments(scope: Scope, *, apart: bool) -> LiteralString:
     wanted = [condition for name, condition in _NARROWED.items() if getattr(scope, name)]
-    segments: LiteralString = "s.workflow <> ''" if wanted or apart else "s.workflow = ''"
+    which: LiteralString = "s.workflow <> ''" if wanted or apart else "s.workflow = ''"
     for condition in wanted:
-        segments = f"{segments} AND {condition}"
-    return f"""c.day >= %(since)s AND c.day < %(until)s
-           AND c.segment_id IN (SELECT s.id FROM orchestrator_segment s WHERE {segments})"""
+        which = f"{which} AND {condition}"
+    return f"c.segment_id IN (SELECT s.id FROM orchestrator_segment s WHERE {which})"
 
 
 # By the names of `OF_PROPOSALS`.
@@ -52,32 +55,42 @@ def rows(statement: LiteralString, values: dict[str, Any]) -> list[tuple[Any, ..
 
 # Of proposals as they ended -----------------------------------------------------------------------
 
-_ENDS: LiteralString = "c.disposition, c.status, c.edited, s.currency"
+_ENDS: LiteralString = "c.disposition, c.status, c.edited"
 
 
-def ended(scope: Scope, by: LiteralString = "") -> list[tuple[Any, ...]]:
-    """Per way to end, and per what else is named: disposition, status, edited, currency, count, amount.
+def ended(
+    scope: Scope, *, period: LiteralString = "", names: LiteralString = ""
+) -> list[tuple[Any, ...]]:
+    """Per way to end: disposition, status, edited, currency, count, amount.
 
-    With a rule, only proposals that it did not let pass where it decided.
+    Before them what else it is told apart by: a period, as an expression over `c.day`, and names of the
+    segment `s`. With a rule, only proposals that it did not let pass where it decided.
     """
-    columns: LiteralString = f"{by}, {_ENDS}" if by else _ENDS
-    of_rule: LiteralString = """
-        JOIN orchestrator_ruleversion v ON v.id = c.rule_version_id
-        JOIN orchestrator_rule rule ON rule.id = v.rule_id AND rule.slug = %(rule)s
-    """
-    apart = bool(by.startswith("s.") or scope.rule)
+    apart = bool(names or scope.rule)
     table: LiteralString = "orchestrator_ruleday" if scope.rule else "orchestrator_proposalday"
-    joined: LiteralString = of_rule if scope.rule else ""
-    decided: LiteralString = "AND c.enforced" if scope.rule else ""
+    of_rule: LiteralString = _OF_RULE if scope.rule else ""
+    first: LiteralString = f"{period}, " if period else ""
+    outer: LiteralString = f"{'c.period, ' if period else ''}{f'{names}, ' if names else ''}"
     return rows(
+        # By segment first, which are few numbers, and by their names then.
         f"""
-        SELECT {columns}, sum(c.proposals), sum(c.amount)
-          FROM {table} c JOIN orchestrator_segment s ON s.id = c.segment_id {joined}
-         WHERE {within(scope, apart=apart)} {decided}
-         GROUP BY {columns} ORDER BY {columns}
+        SELECT {outer}{_ENDS}, s.currency, sum(c.proposals), sum(c.amount)
+          FROM (SELECT {f"{period} AS period, " if period else ""}c.segment_id, {_ENDS},
+                       sum(c.proposals) AS proposals, sum(c.amount) AS amount
+                  FROM {table} c WHERE {within(scope, apart=apart)} {of_rule}
+                 GROUP BY {first}c.segment_id, {_ENDS}) AS c
+          JOIN orchestrator_segment s ON s.id = c.segment_id
+         GROUP BY {outer}{_ENDS}, s.currency ORDER BY {outer}{_ENDS}, s.currency
         """,
         values_of(scope, rule=scope.rule),
     )
+
+
+_OF_RULE: LiteralString = """
+    AND c.enforced AND c.rule_version_id IN (
+        SELECT v.id FROM orchestrator_ruleversion v
+          JOIN orchestrator_rule r ON r.id = v.rule_id WHERE r.slug = %(rule)s)
+"""
 
 
 def outcomes_of(lines: Iterable[tuple[Any, ...]]) -> tuple[Outcomes, dict[str, Outcomes]]:

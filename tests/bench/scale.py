@@ -9,27 +9,22 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle, islice
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from orchestrator.actions.demo_scale_cast import REVIEWERS
 from orchestrator.models import Proposal, ReviewItem
 from tests.bench.browsing import form_to_decide, links_of
 from tests.bench.hundred import hundred
 from tests.bench.measures import fresh_database
+from tests.bench.reports import measure_counting, measure_reports
+from tests.bench.timed import ROUNDS, Timed, ask_each, named
 
 SMALL, LARGE = 10_000, 1_000_000
-WARM_UPS, REQUESTS = 20, 200
-ROUNDS = WARM_UPS + REQUESTS
 SLOW_MS, STEEP = 100.0, 1.5
 # A decision is answered with the part of the page that changes.
 FRAGMENT = {"HX-Request": "true"}
@@ -40,11 +35,17 @@ def measure_scale(large: int = LARGE) -> dict[str, float]:
     with fresh_database():
         figures = {"demo.load_10k_s": _load(SMALL)}
         small, before = measure_pages(), reference_ms()
-        figures |= {**named(small, "_10k"), **hundred(), "reference.python_10k_ms": before}
+        figures |= {
+            **named("review", small, "_10k"),
+            **hundred(),
+            "reference.python_10k_ms": before,
+        }
     with fresh_database():
         figures["demo.load_s"] = _load(large)
+        # While nothing else happens: the pages below decide, and days change by that.
+        figures |= {**measure_counting(), **named("reports", measure_reports())}
         found, after = measure_pages(), reference_ms()
-    figures |= {**named(found, ""), "reference.python_ms": after}
+    figures |= {**named("review", found), "reference.python_ms": after}
     for name in found:
         figures[f"review.{name}_ratio"] = found[name].p95_ms / small[name].p95_ms
         figures[f"review.{name}_cpu_ratio"] = (
@@ -58,56 +59,6 @@ def _load(count: int) -> float:
     began = time.perf_counter()
     call_command("demo", scale=count)
     return time.perf_counter() - began
-
-
-@dataclass
-class Timed:
-    """One kind of request. The first ones warm up, and their queries are counted, which takes time."""
-
-    walls: list[float] = field(default_factory=list)
-    cpu_s: float = 0.0
-    queries: int = 0
-    slowest: dict[str, float] = field(default_factory=dict)
-    asked: int = 0
-
-    @property
-    def cpu_ms(self) -> float:
-        return self.cpu_s / len(self.walls) * 1_000
-
-    @property
-    def p95_ms(self) -> float:
-        return statistics.quantiles(self.walls, n=20)[18]
-
-    def ask(self, what: str, step: Callable[[], Any], expected: int = 200) -> Any:
-        self.asked += 1
-        answer = self._count(step) if self.asked <= WARM_UPS else self._time(what, step)
-        assert answer.status_code == expected, f"{what} answered {answer.status_code}"
-        return answer
-
-    def _count(self, step: Callable[[], Any]) -> Any:
-        with CaptureQueriesContext(connection) as queries:
-            answer = step()
-        self.queries = max(self.queries, len(queries))
-        return answer
-
-    def _time(self, what: str, step: Callable[[], Any]) -> Any:
-        began, cpu = time.perf_counter(), time.process_time()
-        answer = step()
-        wall_ms = (time.perf_counter() - began) * 1_000
-        self.cpu_s += time.process_time() - cpu
-        self.walls.append(wall_ms)
-        self.slowest[what] = max(self.slowest.get(what, 0.0), wall_ms)
-        return answer
-
-
-def named(found: dict[str, Timed], suffix: str) -> dict[str, float]:
-    figures = {}
-    for name, timed in found.items():
-        figures[f"review.{name}{suffix}_p95_ms"] = timed.p95_ms
-        figures[f"review.{name}{suffix}_p50_ms"] = statistics.median(timed.walls)
-        figures[f"review.{name}{suffix}_cpu_ms"] = timed.cpu_ms
-        figures[f"review.{name}{suffix}_queries"] = timed.queries
-    return figures
 
 
 def _report(found: dict[str, Timed], figures: dict[str, float]) -> None:
@@ -154,13 +105,6 @@ def sign_all_in() -> list[Client]:
         client.force_login(person)
         clients.append(client)
     return clients
-
-
-def ask_each(people: list[Client], addresses: list[str]) -> Timed:
-    timed = Timed()
-    for client, address in islice(zip(cycle(people), cycle(addresses), strict=False), ROUNDS):
-        timed.ask(address, partial(client.get, address))
-    return timed
 
 
 def work(people: list[Client]) -> dict[str, Timed]:
