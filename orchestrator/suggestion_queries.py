@@ -1,7 +1,7 @@
 """What people's verdicts about one action suggest as a rule. Reads and computes; nothing is stored."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.db.models import F, IntegerField
@@ -9,6 +9,7 @@ from django.db.models.functions import Length
 
 from orchestrator.audit_queries import JUDGED_OPENLY, truths_of
 from orchestrator.contract_queries import contract_version, masked_by
+from orchestrator.core import typeid
 from orchestrator.core.codec import digest, read
 from orchestrator.core.policy.askable import Askable, askable, copies_in, values_of
 from orchestrator.core.policy.builder import Row, Rows, to_text
@@ -55,7 +56,7 @@ def suggested_for(action: str) -> Suggested | None:
         action=action,
         search=found,
         condition=_condition(found) if found.is_confirmed else "",
-        later_since=examples[found.older][0] if found.newest else None,
+        later_since=_made_at(examples[found.older][0]) if found.newest else None,
         left_out=left_out,
         fields=len(fields.names),
     )
@@ -71,8 +72,8 @@ def _fields_of(action: str) -> Askable | None:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    proposal: str
     payload: str
-    created_at: datetime
     should_run: bool
 
 
@@ -90,8 +91,8 @@ def _judged(action: str) -> tuple[list[_Judged], int]:
     sized = agents.annotate(bytes=_Bytes(F("payload")))
     rows = sized.filter(bytes__lte=settings.SUGGESTION_PAYLOAD_BYTES_MAX).order_by("pk")
     found = [
-        _Judged(payload, at, truths[pk].should_run)
-        for pk, payload, at in rows.values_list("pk", "payload", "created_at")
+        _Judged(pk, payload, truths[pk].should_run)
+        for pk, payload in rows.values_list("pk", "payload")
     ]
     return found, agents.count() - len(found)
 
@@ -101,18 +102,24 @@ class _Bytes(Length):
     output_field = IntegerField()
 
 
-def _examples(rows: list[_Judged], fields: Askable) -> list[tuple[datetime, Example]]:
+def _examples(rows: list[_Judged], fields: Askable) -> list[tuple[str, Example]]:
+    """With the proposal that each of them is."""
     found, copied = [], set[str]()
     for row in rows:
         payload = read(row.payload)
         args = payload.get("args") if isinstance(payload, dict) else None
         if isinstance(args, dict):
             copied |= copies_in(args, fields)
-            found.append((row.created_at, values_of(args, fields), not row.should_run))
+            found.append((row.proposal, values_of(args, fields), not row.should_run))
     return [
-        (at, Example({path: one for path, one in values.items() if path not in copied}, rejected))
-        for at, values, rejected in found
+        (pk, Example({path: one for path, one in values.items() if path not in copied}, rejected))
+        for pk, values, rejected in found
     ]
+
+
+def _made_at(proposal: str) -> datetime:
+    """By its key, as backtests look for what was proposed."""
+    return datetime.fromtimestamp(typeid.made_at_ms(proposal) / 1_000, UTC)
 
 
 def _condition(found: Search) -> str:

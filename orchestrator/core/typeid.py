@@ -28,3 +28,11 @@ def least_at(prefix: str, moment: datetime) -> str:
 
 def is_id(text: str, prefix: str) -> bool:
     return text.startswith(prefix + "_") and PATTERN.fullmatch(text) is not None
+
+
+def made_at_ms(text: str) -> int:
+    """When it was made: the time that its order goes by."""
+    number = 0
+    for letter in text[-LENGTH:]:
+        number = number << 5 | ALPHABET.index(letter)
+    return number >> 80

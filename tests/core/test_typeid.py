@@ -12,6 +12,7 @@ def test_it_makes_ids_that_it_knows_again(at_ms: int, entropy: int) -> None:
     made = typeid.make("prp", at_ms=at_ms, entropy=entropy)
     assert typeid.is_id(made, "prp")
     assert not typeid.is_id(made, "rev")
+    assert typeid.made_at_ms(made) == at_ms
 
 
 @given(moments, moments, chance, chance)
