@@ -24,6 +24,13 @@ OUTCOMES = {
     auditing.AS_KNOWN: ("ok", "circle-check", "You agree with the known answer."),
     auditing.NOT_AS_KNOWN: ("warn", "circle-alert", "You disagree with the known answer."),
 }
+# Who settled a gold item: see audit_queries.SOURCES.
+SETTLED_BY = {
+    "adjudication": "a third person",
+    "audit": "an auditor",
+    "second review": "two people",
+    "review": "whoever decided it",
+}
 NEWS = {
     auditing.CONFIRMED: "Recorded. You agree with what was done.",
     auditing.OVERTURNED: "Recorded. You disagree with what was done; a third person is asked.",
@@ -65,4 +72,5 @@ def _revealed(reveal: Reveal) -> dict[str, Any]:
         "tone": tone,
         "outcome_icon": icon,
         "outcome": sentence,
+        "settled_by": SETTLED_BY[reveal.gold.said_by] if reveal.gold else "",
     }

@@ -189,7 +189,7 @@ def test_a_gold_item_shows_the_known_answer(rolf: Client, golden: GoldItem) -> N
     page = judge(rolf, begin(rolf), "reject")
     assert "You disagree with the known answer." in page
     assert WHY in page
-    assert "It should run, as settled by review." in page
+    assert "It should run, as settled by whoever decided it." in page
     assert "A third person is asked" not in page
 
 
