@@ -63,7 +63,7 @@ def stored() -> Counted:
 
     return {
         "proposals": lines(ProposalDay, "disposition status edited chance", "proposals amount"),
-        "labels": lines(Label, "proposal_id", "disposition score should_run chance said_by"),
+        "labels": lines(Label, "proposal_id", "disposition confidence should_run chance said_by"),
         "scores": lines(ScoreDay, "disposition bin", "proposals right wrong"),
         "rules": lines(
             RuleDay,
@@ -123,7 +123,7 @@ def _count_proposal(add: Any, labels: dict[Key, tuple[Any, ...]], proposal: Prop
         openly = proposal.disposition in {"hold", "escalate"} or truth.said_by == "review"
         known = 1.0 if openly else chance if drawn.exists() else 0.0
         labels[day, own, proposal.pk] = (
-            *(proposal.disposition, score, truth.should_run, known, truth.said_by),
+            *(proposal.disposition, proposal.confidence, truth.should_run, known, truth.said_by),
         )
     _count_rules(add, proposal, (day, own), ways, amount)
     for item in proposal.review_items.filter(kind__in=["audit", "blind_label"]):

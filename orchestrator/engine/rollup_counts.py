@@ -40,7 +40,7 @@ SHAPES: LiteralString = """
 CREATE TEMP TABLE IF NOT EXISTS day_proposal (
     id typeid, at timestamptz, workflow text, agent text, agent_version text, model text, action text,
     tier text, currency text, segment_id integer, total_id integer, amount numeric, disposition text, status text,
-    edited boolean, chance float8, score float8
+    edited boolean, chance float8, score float8, confidence float8
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS day_work (
     what text, workflow text, agent text, agent_version text, model text, action text, tier text,
@@ -95,7 +95,7 @@ INSERT INTO day_proposal
 SELECT p.id, p.created_at, p.slug, p.agent, p.agent_version, p.model, p.action, p.tier,
        CASE WHEN p.is_amount THEN p.unit ELSE '' END, NULL, NULL,
        CASE WHEN p.is_amount THEN p.said::numeric ELSE 0 END, p.disposition, p.status,
-       p.edited_by_id IS NOT NULL, coalesce(d.chance, 0), d.score
+       p.edited_by_id IS NOT NULL, coalesce(d.chance, 0), d.score, p.confidence
   FROM (SELECT *, coalesce(said ~ '^-?[0-9]{{1,{AMOUNT_DIGITS_MAX}}}$' AND unit ~ '^[A-Z]{{3}}$', false)
                   AS is_amount FROM priced) AS p
   LEFT JOIN LATERAL (SELECT d.score, CHANCE AS chance FROM orchestrator_disposition d
@@ -209,10 +209,10 @@ _BUCKET: LiteralString = f"""
 # As `audit_queries.truths_of`: of each source the last verdict, and of the sources the strongest. One
 # whose verdict is in dispute says nothing, and keeps the weaker ones from saying anything.
 LABELS: LiteralString = """
-SELECT proposal_id, segment_id, disposition, score, should_run,
+SELECT proposal_id, segment_id, disposition, confidence, should_run,
        CASE WHEN disposition IN ('hold', 'escalate') OR said_by = 'review' THEN 1
             WHEN is_drawn THEN chance ELSE 0 END, said_by
-  FROM (SELECT DISTINCT ON (p.id) p.id AS proposal_id, p.segment_id, p.disposition, p.score, p.chance,
+  FROM (SELECT DISTINCT ON (p.id) p.id AS proposal_id, p.segment_id, p.disposition, p.confidence, p.chance,
                d.verdict = 'approve' AS should_run, i.closed_because = %(overturned)s AS is_disputed,
                source.name AS said_by,
                EXISTS (SELECT 1 FROM orchestrator_reviewitem b
@@ -243,7 +243,7 @@ COUNTERS: tuple[Counter, ...] = (
     Counter(
         "orchestrator_label",
         ("proposal_id",),
-        ("segment_id", "disposition", "score", "should_run", "chance", "said_by"),
+        ("segment_id", "disposition", "confidence", "should_run", "chance", "said_by"),
         LABELS,
     ),
     Counter(

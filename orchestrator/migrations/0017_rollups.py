@@ -242,7 +242,7 @@ class Migration(migrations.Migration):
                 ('proposal', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='label', serialize=False, to='orchestrator.proposal')),
                 ('day', models.DateField()),
                 ('disposition', models.CharField(max_length=20)),
-                ('score', models.FloatField(null=True)),
+                ('confidence', models.FloatField(null=True)),
                 ('should_run', models.BooleanField()),
                 ('chance', models.FloatField()),
                 ('said_by', models.CharField(max_length=20)),

@@ -162,7 +162,8 @@ class Label(models.Model):
     day = models.DateField()
     segment = models.ForeignKey(Segment, models.PROTECT, db_index=False)
     disposition = models.CharField(max_length=20)
-    score = models.FloatField(null=True)
+    # As its agent said it, which is what is calibrated; `ScoreDay` has what the bands made of it.
+    confidence = models.FloatField(null=True)
     should_run = models.BooleanField()
     # With which it came before people; 0 where somebody picked it.
     chance = models.FloatField()

@@ -162,7 +162,7 @@ def _costs(scope: Scope) -> dict[Name, Cost]:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the scores in a scope mean, from what people said. Mean scores and shares are weighted.
+    """What agents' own scores mean, from what people said. Mean scores and shares are weighted.
 
     Only of labels that chance or a rule brought about; what somebody picked to be judged is left out.
     """
@@ -185,7 +185,7 @@ def calibration(scope: Scope, bins: int = 10) -> Calibration:
     )
     labels = counted.rows(
         f"""
-        SELECT c.score, c.should_run, c.chance
+        SELECT c.confidence, c.should_run, c.chance
           FROM orchestrator_label c
          WHERE c.proposal_id >= %(first)s AND c.proposal_id < %(beyond)s AND c.chance > 0
            AND {counted.segments(scope, apart=True)}

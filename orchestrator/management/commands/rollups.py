@@ -43,7 +43,7 @@ class Command(BaseCommand):
         for number, day in enumerate(days):
             bar.show(number, len(days), f"counting {day}")
             found = rollups.check_day(day) if check else rollups.count_day(day)
-            wrong.update(found or {})
+            wrong += Counter(found or {})
         bar.end()
         return wrong, len(days)
 
