@@ -1,6 +1,6 @@
 """Which proposals a list shows: by the same words by which the reports count them."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from orchestrator.core import typeid
 from orchestrator.core.policy.changes import RESERVED
 from orchestrator.core.statistics import outcomes
 from orchestrator.models import PolicyCheck, Proposal, RuleVersion, WorkflowVersion
+from orchestrator.report_queries.days import days_with
 from orchestrator.report_queries.scope import start_of
 
 _STATUS = Proposal.Status
@@ -77,6 +78,17 @@ class ProposalFilter:
 
 def listed(wanted: ProposalFilter) -> QuerySet[Proposal]:
     """In no order: whoever pages through them knows theirs."""
+    # No index knows these, and the newest may be long ago; the counters of the reports know the days.
+    if wanted.counted and (wanted.version or wanted.model):
+        days = days_with(
+            agent=wanted.agent,
+            agent_version=wanted.version,
+            model=wanted.model,
+            action=wanted.action,
+        )
+        if days is None:
+            return Proposal.objects.none()
+        wanted = _within(wanted, *days)
     found = Proposal.objects.filter(_of_columns(wanted), _of_days(wanted))
     if wanted.counted:
         found = found.exclude(action__startswith=RESERVED)
@@ -86,6 +98,11 @@ def listed(wanted: ProposalFilter) -> QuerySet[Proposal]:
     if wanted.rule:
         found = found.filter(pk__in=_stopped_by(wanted))
     return found
+
+
+def _within(wanted: ProposalFilter, first: date, last: date) -> ProposalFilter:
+    since, until = wanted.since or first, wanted.until or last
+    return replace(wanted, since=max(since, first), until=min(until, last))
 
 
 def _of_columns(wanted: ProposalFilter) -> Q:

@@ -253,3 +253,23 @@ def test_an_empty_instance_is_told_what_will_be_here(max_: Client, cast: Cast) -
     rollups.refresh()
     for page in pages(compare="on", measure="value"):
         assert "Nothing to tell of these days yet" in text_of(max_, page)
+
+
+# Lists of one version -------------------------------------------------------------------------------
+
+
+def test_a_list_of_a_version_has_what_is_not_counted_yet(max_: Client, propose: Propose) -> None:
+    propose(agent_version="14")
+    rollups.refresh()
+    propose(agent_version="15", target="order/B")
+    for version in ("14", "15"):
+        page = text_of(max_, f"/proposals/?agent=refund-agent&version={version}&counted=1")
+        assert page.count("data-row") == 1
+    assert text_of(max_, "/proposals/?version=16&counted=1").count("data-row") == 0
+
+
+def test_what_a_list_cannot_understand_narrows_nothing(max_: Client, propose: Propose) -> None:
+    propose()
+    page = text_of(max_, "/proposals/?ending=eaten&ran=away&tier=x&rule_version=-1&since=never")
+    assert page.count("data-row") == 1
+    assert "“ending” in this address means nothing here" in page
