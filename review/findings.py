@@ -145,7 +145,10 @@ def verdict_words(effect: Effect) -> VerdictWords:
         load.hours_before,
         load.hours_after,
     )
-    return VerdictWords([*found, audits, hours], days=f"{_number(effect.days)} days")
+    return VerdictWords(
+        [*found, audits, hours],
+        days=f"{_number(effect.days)} {'day' if effect.days == 1 else 'days'}",
+    )
 
 
 def _verdict_row(name: str, about: str, before: float, after: float) -> VerdictRow:

@@ -151,7 +151,7 @@ def test_scopes_that_differ_have_keys_that_differ() -> None:
 
 
 def test_meaning_comes_first() -> None:
-    new = Terms(Bands(0.95, 0.5), CALIBRATED, target_error=0.02, validators=(JUDGE,))
+    new = Terms(bands=Bands(0.95, 0.5), score=CALIBRATED, target_error=0.02, validators=(JUDGE,))
     said = {
         one.what: (one.before, one.after, one.bearing)
         for one in compare_terms(TERMS, new).differences
