@@ -115,8 +115,8 @@ def revision_facts(proposal: Proposal) -> dict[str, Any]:
         return facts
     return facts | {
         "before_reasons": once(reasons_for, before),
-        "asked_by_people": revision_queries.was_sent_back(before),
-        "earlier": revision_queries.earlier_than(before),
+        "asked_by_people": once(revision_queries.was_sent_back, before),
+        "earlier": once(revision_queries.earlier_than, before),
         "changes": once(_changes, before, proposal),
         "changed_title": "What was changed",
         "revision_text": f"{text} replaces {before.revision}",

@@ -127,8 +127,7 @@ def propose(claimed: Claimed) -> None:
     suggestion = _suggested(claimed, run)
     with transaction.atomic():
         # First of all: every row that refers to the run would lock it in another order.
-        Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
-        run.refresh_from_db(fields=["state"])
+        run.state = Run.objects.select_for_update(of=("self",)).get(pk=run.pk).state
         actor = Actor(run.started_by, run.token)
         place = _Place(claimed.payload["work"], claimed.payload.get("visit", 0))
         judged = _take_in(actor, run, suggestion, place=place, after=_sent_back(run, claimed))

@@ -29,11 +29,9 @@ def heard(proposal: Proposal) -> list[Heard]:
     policy = _policy_of(proposal)
     said = Event.objects.filter(run=proposal.run_id, seq__in=set(asked.values()))
     answers = {event.seq: _read(event) for event in said}
-    return [
-        _heard(validator, answers[asked[validator.name]], policy.number)
-        for validator in policy.terms.validators
-        if validator.name in asked
-    ]
+    # Of two by one name the first was asked.
+    named = {one.name: one for one in reversed(policy.terms.validators)}
+    return [_heard(named[name], answers[seq], policy.number) for name, seq in sorted(asked.items())]
 
 
 def _policy_of(proposal: Proposal) -> EvaluationPolicy:

@@ -21,7 +21,7 @@ def ask(state: RunState, event: ev.ValidationRequested, moment: Moment) -> RunSt
     if not asked:
         raise IllegalTransition(event.proposal, "without validators", event.kind)
     due = moment.at_ms + event.due_s * 1000
-    timers = {**state.timers, _TIMER + event.proposal: due}
+    timers = {**state.timers, timer_of(event.proposal): due}
     state = replace(state, timers=timers)
     return state.with_proposal(event.proposal, status=EVALUATING, validations=asked)
 
@@ -42,6 +42,10 @@ def reach_time(state: RunState, timer: str, moment: Moment) -> RunState:
     proposal = timer.removeprefix(_TIMER)
     known = state.proposals[proposal].validations
     return _heard(state, proposal, {name: seq or moment.seq for name, seq in known.items()})
+
+
+def timer_of(proposal: str) -> str:
+    return _TIMER + proposal
 
 
 def is_timer(timer: str) -> bool:
@@ -85,4 +89,4 @@ def _is_heard_now(before: Mapping[str, ProposalState], name: str, now: ProposalS
 
 def _heard(state: RunState, proposal: str, known: dict[str, int]) -> RunState:
     state = state.with_proposal(proposal, validations=known)
-    return state.without_timer(_TIMER + proposal) if all(known.values()) else state
+    return state.without_timer(timer_of(proposal)) if all(known.values()) else state

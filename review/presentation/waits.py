@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.urls import reverse
 
-from orchestrator.core import budgets
+from orchestrator.core import budgets, validations
 from orchestrator.core.patterns import machine, work
 from orchestrator.core.plan import Place, Work
 from orchestrator.core.state import WorkState
@@ -79,10 +79,13 @@ def _wait_for_proposal(case: RunCase, pk: str) -> Wait:
     if proposal is None:
         return Wait("What it suggests is being checked")
     text = PROPOSAL_WAITS.get(proposal.status, "What became of its proposal")
-    return Wait(text, proposal.action, reverse("proposal", args=[pk]))
+    until = _moment(case.state.timers.get(validations.timer_of(pk)))
+    then = "a person decides" if until else ""
+    return Wait(text, proposal.action, reverse("proposal", args=[pk]), until, then)
 
 
 PROPOSAL_WAITS: dict[str, str] = {
+    Proposal.Status.EVALUATING: "The validators of",
     Proposal.Status.IN_REVIEW: "A person who decides",
     Proposal.Status.ACCEPTED: "The effect of",
     Proposal.Status.EXECUTING: "The effect of",

@@ -130,6 +130,9 @@ def test_a_person_who_sees_no_score_is_told_that_rounds_are_used_up(
 def test_a_run_tells_what_its_validators_did(rita: Client, propose: Propose) -> None:
     put_in_force("calm", "nobody", accept_above=0.94)
     proposal = propose()
+    run = re.sub(r"\s+", " ", rita.get(f"/runs/{proposal.run_id}/").text)
+    assert "The validators of" in run
+    assert "a person decides" in run
     work_all()
     page = page_of(rita, proposal)
     assert "Validators are asked" in page
