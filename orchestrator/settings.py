@@ -283,6 +283,15 @@ REASONS_MAX = _number("REASONS_MAX", 20, low=1, high=100)
 AUDIT_SHARE = _share("AUDIT_SHARE", 0.01)
 LABEL_SHARE = _share("LABEL_SHARE", 0.005)
 AUDIT_DUE_HOURS = _number("AUDIT_DUE_HOURS", 168, low=1, high=8_760)
+# Calibration: labels that a calibrator needs, what is looked at of one agent version and action, and
+# over how many days scores are compared with those before.
+CALIBRATION_LABELS = _number("CALIBRATION_LABELS", 100, low=30, high=100_000)
+CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 20_000, low=100, high=1_000_000)
+CALIBRATION_PROPOSALS_MAX = _number("CALIBRATION_PROPOSALS_MAX", 200_000, low=100, high=10_000_000)
+CALIBRATION_WINDOW_DAYS = _number("CALIBRATION_WINDOW_DAYS", 180, low=1, high=3_650)
+DRIFT_DAYS = _number("DRIFT_DAYS", 7, low=1, high=365)
+# Whoever overturns an automatic accept ends automatic accepting of that kind until a person approves.
+STAND_DOWN = _flag("STAND_DOWN", True)
 IDEMPOTENCY_KEEP_HOURS = _number("IDEMPOTENCY_KEEP_HOURS", 48, low=24, high=8_760)
 WORKFLOWS_MAX = _number("WORKFLOWS_MAX", 1_000, low=1, high=1_000_000)
 WORKFLOW_BYTES_MAX = _number("WORKFLOW_BYTES_MAX", 200_000, low=1_000, high=10_000_000)

@@ -5,11 +5,12 @@ answer is a doubt, and a doubt is never overruled by a good score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from orchestrator import calibration_queries
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.policy.guardrails import Check
-from orchestrator.core.policy.terms import Terms
+from orchestrator.core.policy.terms import CALIBRATED, Terms
 from orchestrator.models import Evaluation, Proposal, Snapshot
 
 Evaluator = Evaluation.Evaluator
@@ -37,11 +38,12 @@ class Scored:
 
 
 def score(proposal: Proposal, terms: Terms, checks: Sequence[Check]) -> Scored:
-    opinions = [_stated(proposal), _checked(checks)]
+    confidence, doubts = _confidence(proposal, terms)
+    opinions = [*confidence, _checked(checks)]
     counting = [one.score for one in opinions if one.counts]
     known = [one for one in counting if one is not None]
     lowest = min(known) if len(known) == len(counting) else None
-    return Scored(lowest, opinions)
+    return Scored(lowest, opinions, doubts)
 
 
 def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
@@ -58,10 +60,17 @@ def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
     )
 
 
-def _stated(proposal: Proposal) -> Opinion:
-    return Opinion(
+def _confidence(proposal: Proposal, terms: Terms) -> tuple[list[Opinion], tuple[str, ...]]:
+    """As the agent stated it; or calibrated, and then what it stated is kept beside it."""
+    stated = Opinion(
         Evaluator.CONFIDENCE, proposal.agent_version, proposal.confidence, proposal.confidence
     )
+    if terms.score != CALIBRATED:
+        return [stated], ()
+    found = calibration_queries.calibrated(proposal.scope, proposal.confidence)
+    calibrated = Opinion(Evaluator.CALIBRATED, found.version, found.score, proposal.confidence)
+    doubts = (found.doubt,) if found.doubt else ()
+    return [replace(stated, counts=False), calibrated], doubts
 
 
 def _checked(checks: Sequence[Check]) -> Opinion:

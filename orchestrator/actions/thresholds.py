@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db.models.functions import Now
 
-from orchestrator.core.policy.terms import Scope, most_specific
+from orchestrator.core.policy.terms import Scope
 from orchestrator.models import EvaluationPolicy
 
 FIRST = 1
@@ -11,8 +11,7 @@ FIRST = 1
 
 def policy_for(proposal: Scope) -> EvaluationPolicy:
     """The most specific one in force."""
-    held = [(policy.scope, policy) for policy in EvaluationPolicy.objects.active()]
-    return most_specific(held, proposal) or first_policy()
+    return EvaluationPolicy.objects.deciding(proposal) or first_policy()
 
 
 def first_policy() -> EvaluationPolicy:

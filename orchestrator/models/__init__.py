@@ -1,6 +1,15 @@
 """Tables, constraints and querysets. Rows change only through `actions/` and `engine/`."""
 
 from orchestrator.models.audit import AuditEntry
+from orchestrator.models.calibration import (
+    Calibrator,
+    Drift,
+    Label,
+    StandDown,
+    StandDownCause,
+    ThresholdCertificate,
+    TrackRecord,
+)
 from orchestrator.models.checkpoints import Checkpoint
 from orchestrator.models.contracts import Contract, ContractVersion
 from orchestrator.models.decisions import Batch, Certificate, Comment, Decision, Reason
@@ -39,6 +48,7 @@ __all__ = [
     "BacktestFlip",
     "Batch",
     "BrowserSession",
+    "Calibrator",
     "Certificate",
     "Checkpoint",
     "Command",
@@ -48,12 +58,14 @@ __all__ = [
     "Decision",
     "Delivery",
     "Disposition",
+    "Drift",
     "Effect",
     "Evaluation",
     "EvaluationPolicy",
     "Event",
     "IdempotencyRecord",
     "InboundEvent",
+    "Label",
     "LedgerEntry",
     "Notice",
     "NoticeAddress",
@@ -70,7 +82,11 @@ __all__ = [
     "SavedView",
     "SignInTry",
     "Snapshot",
+    "StandDown",
+    "StandDownCause",
     "Team",
+    "ThresholdCertificate",
+    "TrackRecord",
     "WebhookEndpoint",
     "Workflow",
     "WorkflowVersion",

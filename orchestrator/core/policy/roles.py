@@ -13,6 +13,7 @@ _LOOK = frozenset(
         "rules.view",
         "contracts.view",
         "routing.view",
+        "calibration.view",
     }
 )
 _DECIDE = frozenset({"queue.decide", "audits.decide"})
@@ -33,6 +34,8 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "tokens.issue",
             "people.edit",
             "webhooks.edit",
+            "calibration.edit",
+            "stand_downs.lift",
         }
     )
     | _DECIDE

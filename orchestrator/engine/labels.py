@@ -1,0 +1,158 @@
+"""Labels: what people said of proposals, taken in as it becomes final, each under the next number.
+
+One gatherer at a time, so that numbers grow in the order in which they can be read. What is known of
+a proposal may change (an auditor disagrees, a third person settles it): then its label changes, and
+whatever was counted from the old one is counted anew.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import Q
+
+from orchestrator import audit_queries, calibration_queries
+from orchestrator.core.policy import auditing
+from orchestrator.core.policy.terms import Scope
+from orchestrator.engine import sql
+from orchestrator.models import Decision, Label, Proposal, ReviewItem, TrackRecord
+
+BATCH = 500
+# An arbitrary number that stands for gathering among the advisory locks.
+_GATHERING = 0x1ABE1
+
+# Final: closed, and the time in which it could be taken back is over. From a day before the newest that
+# is known, since what can be taken back for long, or was committed late, comes in after others.
+_FRESH = """
+    SELECT i.proposal_id, max(i.closed_at)
+      FROM orchestrator_reviewitem i
+      LEFT JOIN orchestrator_label l ON l.proposal_id = i.proposal_id
+     WHERE i.status = 'decided' AND i.kind = ANY(%(kinds)s)
+       AND i.closed_at > coalesce((SELECT max(judged_at) FROM orchestrator_label) - interval '1 day',
+                                  '-infinity')
+       AND i.closed_at + make_interval(secs => i.undo_s) <= statement_timestamp()
+       AND (l.proposal_id IS NULL OR l.judged_at < i.closed_at)
+     GROUP BY i.proposal_id ORDER BY max(i.closed_at) LIMIT %(at_most)s
+"""
+KINDS = (*audit_queries.JUDGED_OPENLY, *ReviewItem.BLIND)
+# Nobody would have let it run as it was.
+_CHANGED = (Decision.Verdict.EDIT, Decision.Verdict.RESPOND)
+
+
+class _Said(NamedTuple):
+    right: bool | None
+    said_by: str
+
+
+def gather() -> bool:
+    """One batch of what was judged since. False when there is nothing new, or somebody else is at it."""
+    with transaction.atomic():
+        (is_ours,) = sql.execute(
+            "SELECT pg_try_advisory_xact_lock(%(key)s)", {"key": _GATHERING}
+        ).fetchone() or (False,)
+        if not is_ours:
+            return False
+        values: dict[str, Any] = {"kinds": [str(kind) for kind in KINDS], "at_most": BATCH}
+        fresh: dict[str, datetime] = dict(sql.execute(_FRESH, values).fetchall())
+        if fresh:
+            _take_in(fresh)
+    return bool(fresh)
+
+
+def _take_in(fresh: Mapping[str, datetime]) -> None:
+    proposals = Proposal.objects.in_bulk(fresh)
+    said, drawn = _said_of(fresh), _drawn(fresh)
+    known = {one.proposal_id: one for one in Label.objects.filter(proposal__in=fresh)}
+    records = _records_of(proposals.values())
+    for pk, judged_at in fresh.items():
+        proposal = proposals[pk]
+        record = records[_scope_of(proposal)]
+        label = Label(
+            record=record,
+            proposal=proposal,
+            score=proposal.confidence,
+            right=said[pk].right,
+            said_by=said[pk].said_by,
+            chance=_chance_of(proposal, drawn),
+            judged_at=judged_at,
+        )
+        if before := known.get(pk):
+            _change(before, label)
+        else:
+            label.save(force_insert=True)
+    TrackRecord.objects.filter(pk__in={one.pk for one in records.values()}).update(is_due=True)
+
+
+def _change(before: Label, after: Label) -> None:
+    """It keeps its number. What the watch made of it is forgotten, so that it begins anew."""
+    Label.objects.filter(pk=before.pk).update(
+        right=after.right, said_by=after.said_by, judged_at=after.judged_at
+    )
+    if before.right != after.right:
+        TrackRecord.objects.filter(pk=after.record_id, watched_up_to__gte=before.number).update(
+            watch={}, watched_up_to=0
+        )
+
+
+def _scope_of(proposal: Proposal) -> Scope:
+    return Scope(proposal.agent, proposal.agent_version, proposal.action)
+
+
+def _records_of(proposals: Iterable[Proposal]) -> dict[Scope, TrackRecord]:
+    return {scope: record_for(scope) for scope in {_scope_of(one) for one in proposals}}
+
+
+def record_for(scope: Scope) -> TrackRecord:
+    """The one there is, or a new one."""
+    found, _ = TrackRecord.objects.get_or_create(
+        agent=scope.agent, agent_version=scope.agent_version, action=scope.action
+    )
+    return found
+
+
+def _said_of(fresh: Collection[str]) -> dict[str, _Said]:
+    """Whoever edited it, or sent it back, has said that it should not run as it was proposed."""
+    truths, changed = audit_queries.truths_of(fresh), _changed(fresh)
+    found: dict[str, _Said] = {}
+    for pk in fresh:
+        if truth := truths.get(pk):
+            found[pk] = _Said(truth.should_run, truth.said_by)
+        else:
+            found[pk] = _Said(False, "review") if pk in changed else _Said(None, "")
+    return found
+
+
+def _changed(fresh: Collection[str]) -> set[str]:
+    decisions = Decision.objects.filter(
+        item__proposal__in=fresh,
+        item__kind__in=audit_queries.JUDGED_OPENLY,
+        verdict__in=_CHANGED,
+        undone_at=None,
+    )
+    return set(decisions.values_list("item__proposal", flat=True))
+
+
+def _drawn(fresh: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """The kinds of items under which chance, or the policy, put each before people."""
+    items = ReviewItem.objects.filter(proposal__in=fresh).exclude(
+        Q(kind__in=audit_queries.SAMPLED) & ~Q(opened_because=[auditing.DRAWN])
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for proposal, kind in items.values_list("proposal", "kind"):
+        found[proposal].append(kind)
+    return found
+
+
+def _chance_of(proposal: Proposal, drawn: Mapping[str, Sequence[str]]) -> float | None:
+    """None of what somebody picked, and of what a rule held whatever its score."""
+    kinds = drawn.get(proposal.pk, ())
+    wanted = (
+        [ReviewItem.Kind.ESCALATION]
+        if proposal.disposition == calibration_queries.Verdict.ESCALATE
+        else audit_queries.SAMPLED
+    )
+    if not any(kind in wanted for kind in kinds):
+        return None
+    return calibration_queries.chance_of(proposal.disposition) or None
