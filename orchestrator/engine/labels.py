@@ -64,24 +64,24 @@ def gather() -> bool:
 def _take_in(fresh: Mapping[str, datetime]) -> None:
     proposals = Proposal.objects.in_bulk(fresh)
     said, drawn = _said_of(fresh), _drawn(fresh)
-    known = {one.proposal_id: one for one in Label.objects.filter(proposal__in=fresh)}
     records = _records_of(proposals.values())
-    for pk, judged_at in fresh.items():
-        proposal = proposals[pk]
-        record = records[_scope_of(proposal)]
-        label = Label(
-            record=record,
-            proposal=proposal,
-            score=proposal.confidence,
+    found = [
+        Label(
+            record=records[_scope_of(proposals[pk])],
+            proposal=proposals[pk],
+            score=proposals[pk].confidence,
             right=said[pk].right,
             said_by=said[pk].said_by,
-            chance=_chance_of(proposal, drawn),
+            chance=_chance_of(proposals[pk], drawn),
             judged_at=judged_at,
         )
-        if before := known.get(pk):
-            _change(before, label)
-        else:
-            label.save(force_insert=True)
+        for pk, judged_at in fresh.items()
+    ]
+    known = {one.proposal_id: one for one in Label.objects.filter(proposal__in=fresh)}
+    Label.objects.bulk_create(one for one in found if one.proposal_id not in known)
+    for one in found:
+        if before := known.get(one.proposal_id):
+            _change(before, one)
     TrackRecord.objects.filter(pk__in={one.pk for one in records.values()}).update(is_due=True)
 
 

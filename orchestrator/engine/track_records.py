@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from orchestrator.core.codec import Json
 from orchestrator.core.statistics import calibration
 from orchestrator.core.statistics.calibration import Reliability
 from orchestrator.engine import calibrators, drifts, labels, threshold_certificates
-from orchestrator.models import TrackRecord
+from orchestrator.models import ContractVersion, EvaluationPolicy, TrackRecord
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def work_one(is_stopping: IsStopping) -> bool:
 
 
 def look_at_one() -> bool:
-    due = Q(is_due=True) | Q(checked_at__lt=timezone.now() - LOOK_AGAIN_AFTER)
+    due = Q(is_due=True) | Q(checked_at__lt=_changed_at())
     rows = TrackRecord.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
     with transaction.atomic():
         waiting = rows.filter(due).order_by(F("checked_at").asc(nulls_first=True), "pk")
@@ -53,6 +53,14 @@ def look_at_one() -> bool:
             logger.exception("the track record %s could not be looked at", record.pk)
             TrackRecord.objects.filter(pk=record.pk).update(is_due=False, checked_at=Now())
     return True
+
+
+def _changed_at() -> datetime:
+    """Since when something else may be wanted of all of them: a policy, a contract, or another day."""
+    policy = EvaluationPolicy.objects.active().aggregate(at=Max("activated_at"))["at"]
+    contract = ContractVersion.objects.aggregate(at=Max("created_at"))["at"]
+    yesterday = timezone.now() - LOOK_AGAIN_AFTER
+    return max(at for at in (policy, contract, yesterday) if at is not None)
 
 
 def look_at(record: TrackRecord) -> None:
