@@ -28,11 +28,11 @@ from orchestrator.models import (
     ContractVersion,
     Disposition,
     EvaluationPolicy,
-    Label,
     Proposal,
     ReviewItem,
     StandDown,
     ThresholdCertificate,
+    TrackedLabel,
     TrackRecord,
 )
 
@@ -171,7 +171,7 @@ _COUNT = """
                AND id > %(since)s AND disposition = ANY(%(dispositions)s)
                AND (%(any_contract)s OR contract_version_id IS NOT DISTINCT FROM %(contract)s)
              ORDER BY id DESC LIMIT %(at_most)s) AS p
-      LEFT JOIN orchestrator_label l ON l.proposal_id = p.id AND l.chance IS NOT NULL
+      LEFT JOIN orchestrator_trackedlabel l ON l.proposal_id = p.id AND l.chance IS NOT NULL
      GROUP BY 1, 2
 """
 ALONE = (Verdict.ACCEPT, Verdict.REVISE, Verdict.ESCALATE)
@@ -224,7 +224,7 @@ def assure(counted: Sequence[Counted]) -> Assurance:
 
 def judged(record: TrackRecord, since: datetime) -> list[Judged]:
     """What people said of proposals that were made since, in the order in which it became known."""
-    rows = Label.objects.filter(
+    rows = TrackedLabel.objects.filter(
         record=record, proposal_id__gt=key_at(since), chance__isnull=False
     ).order_by("-number")
     newest = rows.values_list("score", "right", "chance")[: settings.CALIBRATION_LABELS_MAX]

@@ -9,7 +9,7 @@ from django.db.models import Max
 from orchestrator import calibration_queries
 from orchestrator.core.statistics.calibration import fit_isotonic
 from orchestrator.core.statistics.judged import Judged
-from orchestrator.models import AuditEntry, Calibrator, Label, TrackRecord
+from orchestrator.models import AuditEntry, Calibrator, TrackedLabel, TrackRecord
 
 
 def fit_if_due(record: TrackRecord, judged: Sequence[Judged]) -> Calibrator | None:
@@ -39,7 +39,8 @@ def fit(record: TrackRecord, judged: Sequence[Judged], by: User | None = None) -
         version=fitted.version,
         fitted=fitted.to_json(),
         labels=fitted.labels,
-        up_to=Label.objects.filter(record=record).aggregate(Max("number"))["number__max"] or 0,
+        up_to=TrackedLabel.objects.filter(record=record).aggregate(Max("number"))["number__max"]
+        or 0,
         fitted_by=by,
     )
     if record.use == TrackRecord.Use.NEWEST:

@@ -14,7 +14,7 @@ from orchestrator.core.statistics import drift
 from orchestrator.core.statistics.drift import DriftWatch
 from orchestrator.core.statistics.intervals import SHARES_FROM
 from orchestrator.engine import calibrators
-from orchestrator.models import AuditEntry, Calibrator, Drift, Label, TrackRecord
+from orchestrator.models import AuditEntry, Calibrator, Drift, TrackedLabel, TrackRecord
 
 
 def watch_errors(record: TrackRecord, now: datetime) -> None:
@@ -51,14 +51,14 @@ def watch_errors(record: TrackRecord, now: datetime) -> None:
     record.watch = watch.to_json()
 
 
-def _unseen(record: TrackRecord) -> list[Label]:
-    rows = Label.objects.filter(
+def _unseen(record: TrackRecord) -> list[TrackedLabel]:
+    rows = TrackedLabel.objects.filter(
         record=record, number__gt=record.watched_up_to, chance__isnull=False, right__isnull=False
     )
     return list(rows.order_by("number"))
 
 
-def _expected_error(calibrator: Calibrator, label: Label) -> float | None:
+def _expected_error(calibrator: Calibrator, label: TrackedLabel) -> float | None:
     """What the calibrator says is wrong at that score, and a margin for what it does not know itself."""
     right = calibrator.steps.apply(label.score)
     return None if right is None else 1 - right + 1 / math.sqrt(calibrator.labels)

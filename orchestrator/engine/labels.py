@@ -17,7 +17,7 @@ from orchestrator import audit_queries, calibration_queries
 from orchestrator.core.policy import auditing
 from orchestrator.core.policy.terms import Scope
 from orchestrator.engine import sql
-from orchestrator.models import Decision, Label, Proposal, ReviewItem, TrackRecord
+from orchestrator.models import Decision, Proposal, ReviewItem, TrackedLabel, TrackRecord
 
 BATCH = 500
 # An arbitrary number that stands for gathering among the advisory locks.
@@ -28,9 +28,9 @@ _GATHERING = 0x1ABE1
 _FRESH = """
     SELECT i.proposal_id, max(i.closed_at)
       FROM orchestrator_reviewitem i
-      LEFT JOIN orchestrator_label l ON l.proposal_id = i.proposal_id
+      LEFT JOIN orchestrator_trackedlabel l ON l.proposal_id = i.proposal_id
      WHERE i.status = 'decided' AND i.kind = ANY(%(kinds)s)
-       AND i.closed_at > coalesce((SELECT max(judged_at) FROM orchestrator_label) - interval '1 day',
+       AND i.closed_at > coalesce((SELECT max(judged_at) FROM orchestrator_trackedlabel) - interval '1 day',
                                   '-infinity')
        AND i.closed_at + make_interval(secs => i.undo_s) <= statement_timestamp()
        AND (l.proposal_id IS NULL OR l.judged_at < i.closed_at)
@@ -66,7 +66,7 @@ def _take_in(fresh: Mapping[str, datetime]) -> None:
     said, drawn = _said_of(fresh), _drawn(fresh)
     records = _records_of(proposals.values())
     found = [
-        Label(
+        TrackedLabel(
             record=records[_scope_of(proposals[pk])],
             proposal=proposals[pk],
             score=proposals[pk].confidence,
@@ -77,17 +77,17 @@ def _take_in(fresh: Mapping[str, datetime]) -> None:
         )
         for pk, judged_at in fresh.items()
     ]
-    known = {one.proposal_id: one for one in Label.objects.filter(proposal__in=fresh)}
-    Label.objects.bulk_create(one for one in found if one.proposal_id not in known)
+    known = {one.proposal_id: one for one in TrackedLabel.objects.filter(proposal__in=fresh)}
+    TrackedLabel.objects.bulk_create(one for one in found if one.proposal_id not in known)
     for one in found:
         if before := known.get(one.proposal_id):
             _change(before, one)
     TrackRecord.objects.filter(pk__in={one.pk for one in records.values()}).update(is_due=True)
 
 
-def _change(before: Label, after: Label) -> None:
+def _change(before: TrackedLabel, after: TrackedLabel) -> None:
     """It keeps its number. What the watch made of it is forgotten, so that it begins anew."""
-    Label.objects.filter(pk=before.pk).update(
+    TrackedLabel.objects.filter(pk=before.pk).update(
         right=after.right, said_by=after.said_by, judged_at=after.judged_at
     )
     if before.right != after.right:

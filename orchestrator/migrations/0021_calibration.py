@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name='Label',
+            name='TrackedLabel',
             fields=[
                 ('number', models.BigAutoField(primary_key=True, serialize=False)),
                 ('score', models.FloatField(null=True)),
@@ -143,9 +143,9 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name='label',
+            model_name='trackedlabel',
             name='proposal',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='label', to='orchestrator.proposal'),
+            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='tracked_label', to='orchestrator.proposal'),
         ),
         migrations.AddField(
             model_name='standdown',
@@ -198,7 +198,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='stand_downs', to='orchestrator.trackrecord'),
         ),
         migrations.AddField(
-            model_name='label',
+            model_name='trackedlabel',
             name='record',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='labels', to='orchestrator.trackrecord'),
         ),
@@ -229,12 +229,12 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(condition=models.Q(('lifted_at__isnull', True)), fields=('record',), name='stand_down_one_stands'),
         ),
         migrations.AddIndex(
-            model_name='label',
-            index=models.Index(fields=['record', 'number'], name='label_by_record'),
+            model_name='trackedlabel',
+            index=models.Index(fields=['record', 'number'], name='tracked_label_by_record'),
         ),
         migrations.AddIndex(
-            model_name='label',
-            index=models.Index(fields=['judged_at'], name='label_judged'),
+            model_name='trackedlabel',
+            index=models.Index(fields=['judged_at'], name='tracked_label_judged'),
         ),
         migrations.AddConstraint(
             model_name='calibrator',

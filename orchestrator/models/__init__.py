@@ -4,10 +4,10 @@ from orchestrator.models.audit import AuditEntry
 from orchestrator.models.calibration import (
     Calibrator,
     Drift,
-    Label,
     StandDown,
     StandDownCause,
     ThresholdCertificate,
+    TrackedLabel,
     TrackRecord,
 )
 from orchestrator.models.checkpoints import Checkpoint
@@ -65,7 +65,6 @@ __all__ = [
     "Event",
     "IdempotencyRecord",
     "InboundEvent",
-    "Label",
     "LedgerEntry",
     "Notice",
     "NoticeAddress",
@@ -87,6 +86,7 @@ __all__ = [
     "Team",
     "ThresholdCertificate",
     "TrackRecord",
+    "TrackedLabel",
     "WebhookEndpoint",
     "Workflow",
     "WorkflowVersion",

@@ -78,12 +78,12 @@ class TrackRecord(models.Model):
         return Scope(self.agent, self.agent_version, self.action)
 
 
-class Label(models.Model):
+class TrackedLabel(models.Model):
     """What people said of one proposal. Numbers grow in the order in which verdicts became known."""
 
     number = models.BigAutoField(primary_key=True)
     record = models.ForeignKey(TrackRecord, models.PROTECT, related_name="labels", db_index=False)
-    proposal = models.OneToOneField(Proposal, models.PROTECT, related_name="label")
+    proposal = models.OneToOneField(Proposal, models.PROTECT, related_name="tracked_label")
     # The agent's own confidence.
     score = models.FloatField(null=True)
     # Whether it should have run as it was proposed. None while two verdicts disagree.
@@ -96,9 +96,9 @@ class Label(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["record", "number"], name="label_by_record"),
+            models.Index(fields=["record", "number"], name="tracked_label_by_record"),
             # engine.labels: up to when verdicts were taken in.
-            models.Index(fields=["judged_at"], name="label_judged"),
+            models.Index(fields=["judged_at"], name="tracked_label_judged"),
         ]
 
     def __str__(self) -> str:

@@ -20,10 +20,10 @@ from orchestrator.models import (
     Calibrator,
     Drift,
     EvaluationPolicy,
-    Label,
     Proposal,
     ReviewItem,
     ThresholdCertificate,
+    TrackedLabel,
     TrackRecord,
 )
 from tests.conftest import Cast
@@ -97,7 +97,7 @@ def judge(person: User, verdict: str, kinds: Sequence[str] = ("audit", "blind_la
 
 
 def labelled(proposal: Proposal) -> tuple[bool | None, str, float | None]:
-    found = Label.objects.get(proposal=proposal)
+    found = TrackedLabel.objects.get(proposal=proposal)
     return found.right, found.said_by, found.chance
 
 
@@ -142,11 +142,11 @@ def test_a_dispute_is_no_label_until_it_is_settled(cast: Cast, harmless: Propose
     judge(cast.rita, "reject")
     work()
     assert labelled(found)[0] is None
-    number = Label.objects.get().number
+    number = TrackedLabel.objects.get().number
     judge(cast.rolf, "reject", kinds=("adjudication",))
     work()
     assert labelled(found) == (False, "adjudication", 1.0)
-    assert Label.objects.get().number == number
+    assert TrackedLabel.objects.get().number == number
 
 
 def test_what_can_still_be_taken_back_waits(
@@ -156,7 +156,7 @@ def test_what_can_still_be_taken_back_waits(
     found = harmless(confidence=0.3)
     decide(cast.rita, found.review_items.get(kind="escalation"))
     work()
-    assert not Label.objects.exists()
+    assert not TrackedLabel.objects.exists()
     ReviewItem.objects.update(closed_at=timezone.now() - timedelta(seconds=61))
     work()
     assert labelled(found)[0] is True
@@ -176,11 +176,11 @@ def test_taken_in_once_and_in_the_order_of_verdicts(
 ) -> None:
     history(told({0.3: 0.5}, 1_100))
     work()
-    numbers = list(Label.objects.order_by("judged_at").values_list("number", flat=True))
+    numbers = list(TrackedLabel.objects.order_by("judged_at").values_list("number", flat=True))
     assert len(numbers) == 1_100
     assert numbers == sorted(numbers)
     work()
-    assert Label.objects.count() == 1_100
+    assert TrackedLabel.objects.count() == 1_100
 
 
 # Calibrators ------------------------------------------------------------------------------------

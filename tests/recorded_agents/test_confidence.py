@@ -23,10 +23,10 @@ from orchestrator.engine import track_records
 from orchestrator.models import (
     Calibrator,
     EvaluationPolicy,
-    Label,
     Proposal,
     ReviewItem,
     ThresholdCertificate,
+    TrackedLabel,
     TrackRecord,
 )
 from tests.conftest import Cast
@@ -146,7 +146,9 @@ def test_everything_we_say_of_them(
         until=timezone.now(),
     )
     work()
-    assert Label.objects.filter(record__action=ACTION).count() == sum(map(len, recorded.values()))
+    assert TrackedLabel.objects.filter(record__action=ACTION).count() == sum(
+        map(len, recorded.values())
+    )
 
     for model, lines in recorded.items():
         scores = numpy.array([line["conf"] for line in lines])
