@@ -322,6 +322,16 @@ HISTORY_TIMEOUT_MS = _number("HISTORY_TIMEOUT_MS", 500, low=10, high=30_000)
 BACKTEST_PROPOSALS_MAX = _number("BACKTEST_PROPOSALS_MAX", 10_000, low=1, high=1_000_000)
 BACKTEST_FLIPS_MAX = _number("BACKTEST_FLIPS_MAX", 1_000, low=1, high=100_000)
 REVIEW_MINUTES = _number("REVIEW_MINUTES", 2, low=1, high=480)
+REVIEWER_HOURS_A_DAY = _number("REVIEWER_HOURS_A_DAY", 6, low=1, high=24)
+# Reports: how often changed days are counted again, and how long one sweep may be busy with it.
+REPORTS_REFRESH_S = _number("REPORTS_REFRESH_S", 20, low=1, high=3_600)
+REPORTS_REFRESH_MS = _number("REPORTS_REFRESH_MS", 2_000, low=1, high=20_000)
+# An item that was kept open over lunch was not looked at for so long.
+HANDLING_MINUTES_MAX = _number("HANDLING_MINUTES_MAX", 60, low=1, high=1_440)
+CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 10_000, low=100, high=1_000_000)
+# What an hour of a reviewer costs, in minor units of a currency. 0: no cost is shown.
+REVIEWER_HOUR_MINOR = _number("REVIEWER_HOUR_MINOR", 0, low=0, high=100_000_000)
+REVIEWER_CURRENCY = _text("REVIEWER_CURRENCY", "EUR").upper()
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
 

@@ -32,6 +32,7 @@ NAVIGATION = (
     Entry("rules", "Rules", "list-checks", "g u", "rules.view"),
     Entry("contracts", "Contracts", "braces", "g c", "contracts.view"),
     Entry("routing", "Routing", "route", "g o", "routing.view"),
+    Entry("reports", "Reports", "trending-up", "g t", "reports.view"),
     Entry("audit_log", "Audit log", "scroll-text", "g l", "audit.view"),
 )
 

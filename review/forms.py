@@ -10,7 +10,7 @@ from django.template.loader import get_template
 
 from orchestrator.actions.confirmations import Seen
 from orchestrator.models import Decision, ReviewItem
-from review.presentation.chips import RUNS, STATUSES
+from review.presentation.chips import RUNS
 
 # Blind audits are handed out elsewhere, one by one.
 QUEUE_KINDS = [choice for choice in ReviewItem.Kind.choices if choice[0] not in ReviewItem.BLIND]
@@ -112,7 +112,7 @@ class QueueFilter(forms.Form):
         self, data: Mapping[str, Any], *, actions: Sequence[str], teams: Mapping[str, str]
     ) -> None:
         super().__init__(data)
-        _offer(self.fields["action"], actions, data.get("action", ""))
+        offer(self.fields["action"], actions, data.get("action", ""))
         self.fields["team"].choices = [("", "Any team"), *teams.items()]  # type: ignore[attr-defined]
 
 
@@ -120,22 +120,6 @@ class SavedViewForm(forms.Form):
     name = forms.CharField(max_length=60)
     query = forms.CharField(max_length=1_000, required=False, widget=forms.HiddenInput)
     is_shared = forms.BooleanField(label="For everybody", required=False)
-
-
-class ProposalFilter(forms.Form):
-    status = forms.ChoiceField(
-        choices=[("", "Any status"), *((name, look.label) for name, look in STATUSES.items())],
-        required=False,
-    )
-    action = forms.ChoiceField(choices=[("", "Any action")], required=False)
-    agent = forms.ChoiceField(choices=[("", "Any agent")], required=False)
-
-    def __init__(
-        self, data: Mapping[str, Any], *, actions: Sequence[str], agents: Sequence[str]
-    ) -> None:
-        super().__init__(data)
-        _offer(self.fields["action"], actions, data.get("action", ""))
-        _offer(self.fields["agent"], agents, data.get("agent", ""))
 
 
 class RunListFilter(forms.Form):
@@ -149,7 +133,7 @@ class RunListFilter(forms.Form):
 
     def __init__(self, data: Mapping[str, Any], *, workflows: Sequence[str]) -> None:
         super().__init__(data)
-        _offer(self.fields["workflow"], workflows, data.get("workflow", ""))
+        offer(self.fields["workflow"], workflows, data.get("workflow", ""))
 
 
 class CancelForm(forms.Form):
@@ -164,11 +148,11 @@ class AuditFilter(forms.Form):
         self, data: Mapping[str, Any], *, verbs: Sequence[str], people: Sequence[str]
     ) -> None:
         super().__init__(data)
-        _offer(self.fields["verb"], verbs, data.get("verb", ""))
-        _offer(self.fields["who"], people, data.get("who", ""))
+        offer(self.fields["verb"], verbs, data.get("verb", ""))
+        offer(self.fields["who"], people, data.get("who", ""))
 
 
-def _offer(field: forms.Field, names: Sequence[str], chosen: str) -> None:
+def offer(field: forms.Field, names: Sequence[str], chosen: str) -> None:
     """The choice in the address stays valid even when no recent row has it."""
     known = sorted({*names, chosen.replace("\x00", "")} - {""})
     field.choices = [*field.choices, *((name, name) for name in known)]  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ from orchestrator.models import (
     ReviewItem,
     Run,
 )
+from orchestrator.proposal_queries import ProposalFilter, listed
 from orchestrator.queries import ProposalReport, report_of
 from review.item_reads import with_reasons
 from review.paging import Page, newest_first
@@ -56,16 +57,9 @@ def proposal_of_item(pk: str) -> str | None:
 
 
 def proposals_page(
-    *,
-    status: str = "",
-    action: str = "",
-    agent: str = "",
-    hidden: Collection[str] = (),
-    before: str = "",
-    after: str = "",
+    wanted: ProposalFilter, *, hidden: Collection[str] = (), before: str = "", after: str = ""
 ) -> Page[Proposal]:
-    wanted = {"status": status, "action": action, "agent": agent}
-    rows = Proposal.objects.filter(**{name: text for name, text in wanted.items() if text})
+    rows = listed(wanted)
     if hidden:
         rows = rows.exclude(pk__in=hidden)
     return newest_first(rows, before=id_or_nothing(before), after=id_or_nothing(after))
@@ -248,3 +242,9 @@ def recent_verbs() -> list[str]:
 
 def usernames() -> list[str]:
     return list(User.objects.order_by("username").values_list("username", flat=True)[:200])
+
+
+def people() -> list[tuple[str, str]]:
+    """Everybody with a role, to choose from: those who left have decided something, too."""
+    found = User.objects.filter(groups__isnull=False).distinct().order_by("username")
+    return [(str(pk), username) for pk, username in found.values_list("pk", "username")[:200]]

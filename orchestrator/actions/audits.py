@@ -80,6 +80,7 @@ def judge(
         note=note,
         payload_digest=confirmations.digest_of(item),
         item_version=seen.version,
+        handled_ms=reviews.handled_ms(item),
         idempotency_key=idempotency_key,
     )
     _score(item, decision)

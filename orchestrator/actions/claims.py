@@ -108,6 +108,7 @@ def hold_of(actor: Actor) -> dict[str, Any]:
         "holder": _person(actor),
         "lease": secrets.token_urlsafe(18),
         "lease_until": _until(),
+        "held_since": Now(),
         "snoozed_until": None,
     }
 

@@ -56,6 +56,7 @@ OF_RUN = ("workflow_version__workflow", "token__owner", "started_by")
 OF_PROPOSAL = ("contract_version", "token__owner", *(f"run__{name}" for name in OF_RUN))
 NOTE_LENGTH_MAX = 5_000
 KEY_LENGTH_MAX = 255
+HANDLED_MS_MAX = 2_147_483_647
 # What was blocked is let through by nobody alone.
 REOPENED_NEEDS = 2
 
@@ -133,6 +134,7 @@ def record(
         item_version=seen.version,
         idempotency_key=idempotency_key,
         batch=batch,
+        handled_ms=None if batch else handled_ms(item),
         undo_until=timezone.now() + timedelta(seconds=undo_s) if undo_s else None,
     )
     audit(
@@ -145,6 +147,15 @@ def record(
         note=note,
     )
     return decision
+
+
+def handled_ms(item: ReviewItem) -> int | None:
+    """For how long whoever decides has had it; None where nobody noted when they took it."""
+    if item.held_since is None:
+        return None
+    held = timezone.now() - item.held_since
+    # The clocks of two hosts may differ, and a hold that is kept alive may last for days.
+    return min(max(held // timedelta(milliseconds=1), 0), HANDLED_MS_MAX)
 
 
 _GO_ON = (Decision.Verdict.APPROVE, Decision.Verdict.REJECT)

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from orchestrator import queue
 from orchestrator.core import events as ev
-from orchestrator.engine import audits, deliveries, notices, quarantine
+from orchestrator.engine import audits, deliveries, notices, quarantine, rollups
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.checkpoint import checkpoint
 from orchestrator.failpoints import failpoint
@@ -50,11 +50,14 @@ def sweep() -> Swept:
     _guarded(_wake_items)
     _guarded(audits.expire)
     _guarded(checkpoint)
-    return Swept(
+    swept = Swept(
         leases=leases,
         expired=_guarded(_wake_runs) + _guarded(_expire_items) + _guarded(_expire_revisions),
         rings=_guarded(_ring_again),
     )
+    # After everything that somebody waits for.
+    _guarded(rollups.follow)
+    return swept
 
 
 def _guarded(broom: Callable[[], int]) -> int:

@@ -32,6 +32,18 @@ from orchestrator.models.proposals import (
     Snapshot,
 )
 from orchestrator.models.reviews import ReviewItem
+from orchestrator.models.rollups import (
+    AuditDay,
+    CallDay,
+    ChangedDay,
+    ItemDay,
+    Label,
+    ProposalDay,
+    ReviewerDay,
+    RuleDay,
+    ScoreDay,
+    Segment,
+)
 from orchestrator.models.routing import InboundEvent, RouteTable
 from orchestrator.models.rules import Backtest, BacktestFlip, Rule, RuleVersion
 from orchestrator.models.runs import Run
@@ -43,13 +55,16 @@ from orchestrator.models.workflows import Workflow, WorkflowVersion
 __all__ = [
     "ApiToken",
     "Assignment",
+    "AuditDay",
     "AuditEntry",
     "Backtest",
     "BacktestFlip",
     "Batch",
     "BrowserSession",
     "Calibrator",
+    "CallDay",
     "Certificate",
+    "ChangedDay",
     "Checkpoint",
     "Command",
     "Comment",
@@ -65,6 +80,8 @@ __all__ = [
     "Event",
     "IdempotencyRecord",
     "InboundEvent",
+    "ItemDay",
+    "Label",
     "LedgerEntry",
     "Notice",
     "NoticeAddress",
@@ -72,13 +89,18 @@ __all__ = [
     "NoticeKind",
     "PolicyCheck",
     "Proposal",
+    "ProposalDay",
     "Reason",
     "ReviewItem",
+    "ReviewerDay",
     "RouteTable",
     "Rule",
+    "RuleDay",
     "RuleVersion",
     "Run",
     "SavedView",
+    "ScoreDay",
+    "Segment",
     "SignInTry",
     "Snapshot",
     "StandDown",

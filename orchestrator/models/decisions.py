@@ -87,6 +87,8 @@ class Decision(models.Model):
     target_digest = models.CharField(max_length=71, default="", blank=True)
     idempotency_key = models.CharField(max_length=255)
     batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="decisions")
+    # From taking the item to deciding it; null where several were decided with one click.
+    handled_ms = models.PositiveIntegerField(null=True)
     # Until when it could be taken back, and whether it was. The only column that ever changes.
     undo_until = models.DateTimeField(null=True)
     undone_at = models.DateTimeField(null=True)

@@ -109,6 +109,8 @@ class ReviewItem(models.Model):
     )
     lease = models.CharField(max_length=40, default="", blank=True)
     lease_until = models.DateTimeField(null=True)
+    # When this hold began: from here on somebody works on it.
+    held_since = models.DateTimeField(null=True)
     # Out of the queue until then, or until something happens; the deadline goes on.
     snoozed_until = models.DateTimeField(null=True)
     snoozed_by = models.ForeignKey(

@@ -33,6 +33,18 @@ def money(minor: object, currency: object) -> str:
     return f"{sign}{symbol}{amount}" if symbol else f"{sign}{amount} {code}"
 
 
+def rough(minor: float, currency: str) -> str:
+    """For beside an axis: `€1.2k`, `3M JPY`."""
+    whole = abs(minor) / 10 ** DIGITS.get(currency, 2)
+    amount = f"{whole:,.0f}"
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if whole >= unit:
+            amount = f"{whole / unit:.1f}".removesuffix(".0") + letter
+            break
+    sign, symbol = "−" if minor < 0 else "", SYMBOLS.get(currency)
+    return f"{sign}{symbol}{amount}" if symbol else f"{sign}{amount} {currency}".rstrip()
+
+
 def cost(micros: float) -> str:
     """Millionths of the unit that the agents of a workflow are priced in; nothing says which it is."""
     amount = Decimal(micros).scaleb(-6)

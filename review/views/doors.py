@@ -36,7 +36,7 @@ from review.browsers import browser_of
 from review.forms import SetupForm
 from review.identity_provider import IdentityProvider, IdTokenReader
 
-ENTRANCES = (("queue.decide", "queue"), ("proposals.view", "proposals"))
+ENTRANCES = (("queue.decide", "queue"), ("reports.view", "reports"))
 NOT_TOGETHER = "That user name and password do not go together. Passwords are case-sensitive."
 NOT_THIS_PASSKEY = "This passkey was not accepted. Nothing was changed; sign in another way."
 

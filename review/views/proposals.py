@@ -6,24 +6,25 @@ from review import reads
 from review.access import requires
 from review.audit_reads import hidden_from
 from review.case import case_page
-from review.forms import ProposalFilter
 from review.htmx import is_unchanged, not_modified, with_tag
+from review.proposal_filter import ProposalFilterForm
 
 
 @require_safe
 @requires("proposals.view")
 def proposals(request: HttpRequest) -> HttpResponse:
-    form = ProposalFilter(
+    form = ProposalFilterForm(
         request.GET, actions=reads.recent_names("action"), agents=reads.recent_names("agent")
     )
-    chosen = form.cleaned_data if form.is_valid() else {}
+    wanted = form.wanted
     hidden = hidden_from(request.user)
     window = {name: request.GET.get(name, "") for name in ("before", "after")}
-    page = reads.proposals_page(**chosen, **window, hidden=hidden)
+    page = reads.proposals_page(wanted, **window, hidden=hidden)
     facts = {
         "form": form,
         "rows": page,
-        "is_filtered": any(chosen.values()),
+        "is_filtered": wanted.is_narrow,
+        "led_to": form.led_to(request.GET.dict()),
         "is_short": bool(hidden),
     }
     return render(request, "review/proposals.html", facts)

@@ -145,6 +145,9 @@ PAGES: dict[str, str] = {
     "move_reason": "reasons.edit",
     "retire_reason": "reasons.edit",
     "bring_back_reason": "reasons.edit",
+    # Reports.
+    "reports": "reports.view",
+    "report": "reports.view",
     # What every page offers.
     "audit_log": "audit.view",
     "find": "proposals.view",

@@ -14,6 +14,8 @@ _LOOK = frozenset(
         "contracts.view",
         "routing.view",
         "calibration.view",
+        # Of people, everybody sees their own line; `reports.reviewers` shows all of them.
+        "reports.view",
     }
 )
 _DECIDE = frozenset({"queue.decide", "audits.decide"})
@@ -36,11 +38,12 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "webhooks.edit",
             "calibration.edit",
             "stand_downs.lift",
+            "reports.reviewers",
         }
     )
     | _DECIDE
     | _LOOK,
-    MANAGER: frozenset({"audit.view", "queue.assign", "teams.edit"}) | _LOOK,
+    MANAGER: frozenset({"audit.view", "queue.assign", "teams.edit", "reports.reviewers"}) | _LOOK,
 }
 ROLES = tuple(CAPABILITIES)
 

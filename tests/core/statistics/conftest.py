@@ -47,3 +47,8 @@ def raters() -> Any:
 @pytest.fixture(scope="session")
 def krippendorff() -> Any:
     return _load("krippendorff")
+
+
+@pytest.fixture(scope="session")
+def ols() -> Any:
+    return _load("statsmodels.regression.linear_model").OLS

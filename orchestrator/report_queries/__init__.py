@@ -1,0 +1,1 @@
+"""What the reports say, one module a page. Everything is read from daily counters (`models/rollups.py`)."""

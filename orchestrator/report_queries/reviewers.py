@@ -1,0 +1,111 @@
+"""Reviewers: how much, how fast, how alike. By name; there is no ranking."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from orchestrator.core.statistics import buckets
+from orchestrator.core.statistics.intervals import Rate
+from orchestrator.report_queries import counted
+from orchestrator.report_queries.scope import OF_PROPOSALS, Scope, Times
+
+KNOWN = OF_PROPOSALS | {"reviewer"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerFigures:
+    reviewer: int
+    username: str
+    # Decided in these days and not taken back; of those, judged blind.
+    decisions: int
+    blind: int
+    # By `Decision.Verdict`, blind ones included.
+    verdicts: Mapping[str, int]
+    # Where it was measured.
+    handling: Times
+    # What all of it took: measured, and REVIEW_MINUTES for each that was not.
+    minutes: float
+    # Of proposals that this person and a second, blind one judged: how many alike.
+    agreement: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two people who judged one proposal without knowing of each other: their ids and their verdicts."""
+
+    first: int
+    second: int
+    first_verdict: str
+    second_verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewers:
+    scope: Scope
+    people: tuple[ReviewerFigures, ...]
+    ignored: tuple[str, ...]
+
+
+def reviewers(scope: Scope, pairs: Iterable[Pair] = ()) -> Reviewers:
+    """Of everybody, or with `scope.reviewer` of one person alone. `pairs` come from `audit_queries`."""
+    lines: dict[int, list[_Line]] = {}
+    for reviewer, *line in _lines(scope):
+        lines.setdefault(reviewer, []).append(_Line(*line))
+    pairs = list(pairs)
+    wanted = [scope.reviewer] if scope.reviewer is not None else list(lines)
+    people = User.objects.filter(pk__in=wanted).order_by("username")
+    return Reviewers(
+        scope=scope,
+        people=tuple(_figures(person, lines.get(person.pk, []), pairs) for person in people),
+        ignored=scope.ignored(KNOWN),
+    )
+
+
+class _Line(NamedTuple):
+    kind: str
+    verdict: str
+    bucket: int
+    decisions: int
+    handled_ms: int
+
+
+def _lines(scope: Scope) -> list[tuple[Any, ...]]:
+    alone: LiteralString = "" if scope.reviewer is None else "AND c.reviewer_id = %(reviewer)s"
+    return counted.rows(
+        f"""
+        SELECT c.reviewer_id, c.kind, c.verdict, c.bucket, sum(c.decisions)::bigint,
+               sum(c.handled_ms)::bigint
+          FROM orchestrator_reviewerday c
+         WHERE {counted.within(scope)} {alone}
+         GROUP BY c.reviewer_id, c.kind, c.verdict, c.bucket
+        """,
+        counted.values_of(scope, reviewer=scope.reviewer),
+    )
+
+
+def _figures(person: User, lines: Sequence[_Line], pairs: Sequence[Pair]) -> ReviewerFigures:
+    verdicts: Counter[str] = Counter()
+    taken: Counter[int] = Counter()
+    for line in lines:
+        verdicts[line.verdict] += line.decisions
+        taken[line.bucket] += line.decisions
+    own = [pair for pair in pairs if person.pk in {pair.first, pair.second}]
+    return ReviewerFigures(
+        reviewer=person.pk,
+        username=person.get_username(),
+        decisions=verdicts.total(),
+        blind=sum(line.decisions for line in lines if line.kind in counted.BLIND),
+        verdicts=dict(sorted(verdicts.items())),
+        handling=counted.times_of(taken),
+        minutes=spent(taken, sum(line.handled_ms for line in lines)),
+        agreement=Rate(sum(p.first_verdict == p.second_verdict for p in own), len(own)),
+    )
+
+
+def spent(taken: Mapping[int, int], handled_ms: int) -> float:
+    """Minutes: those that were measured, and REVIEW_MINUTES for each decision that was not."""
+    return handled_ms / 60_000 + taken.get(buckets.NONE, 0) * settings.REVIEW_MINUTES
