@@ -4,7 +4,7 @@ Only what passed every rule in force is counted here. What a rule held was held 
 that it neither says what a score means nor would ever run by itself above a threshold.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from orchestrator.core import typeid
 from orchestrator.core.policy.terms import Scope
@@ -27,6 +27,7 @@ from orchestrator.models import (
     Contract,
     ContractVersion,
     Disposition,
+    Drift,
     EvaluationPolicy,
     Proposal,
     ReviewItem,
@@ -62,9 +63,11 @@ def key_at(moment: datetime) -> str:
 
 def record_of(scope: Scope) -> TrackRecord | None:
     """With its calibrator, and whether it stands down; the one read that judging a proposal needs."""
-    standing = StandDown.objects.standing().filter(record=OuterRef("pk"))
-    rows = TrackRecord.objects.of(scope).select_related("calibrator")
-    return rows.annotate(stands_down=Exists(standing)).first()
+    return (
+        _with_standing()
+        .filter(agent=scope.agent, agent_version=scope.agent_version, action=scope.action)
+        .first()
+    )
 
 
 def stands_down(record: TrackRecord | None) -> bool:
@@ -139,10 +142,16 @@ def _basis(
 
 
 def contract_in_force(action: str) -> ContractVersion | None:
+    return contracts_in_force([action]).get(action)
+
+
+def contracts_in_force(actions: Collection[str]) -> dict[str, ContractVersion]:
+    """By action, in one query; an action without a contract has none."""
     rows = ContractVersion.objects.filter(
-        contract__kind=Contract.Kind.ACTION, contract__name=action
-    )
-    return rows.select_related("contract").order_by("-number").first()
+        contract__kind=Contract.Kind.ACTION, contract__name__in=actions
+    ).select_related("contract")
+    newest = rows.order_by("contract", "-number").distinct("contract")
+    return {one.contract.name: one for one in newest}
 
 
 def tier_of(contract: ContractVersion | None) -> str:
@@ -291,13 +300,59 @@ def assurance_of(record: TrackRecord) -> Assurance:
     )
 
 
+def record(pk: str) -> TrackRecord | None:
+    return _with_standing().filter(pk=pk).first()
+
+
+def records_after(after: str, *, at_most: int) -> list[TrackRecord]:
+    rows = _with_standing().filter(pk__gt=after) if after else _with_standing()
+    return list(rows.order_by("pk")[:at_most])
+
+
+def _with_standing() -> QuerySet[TrackRecord]:
+    standing = StandDown.objects.standing().filter(record=OuterRef("pk"))
+    rows = TrackRecord.objects.select_related("calibrator")
+    return rows.annotate(stands_down=Exists(standing))
+
+
 def records_for(user: User) -> QuerySet[TrackRecord]:
     """Without those about which this person judges something blindly: what stands down would tell them."""
-    standing = StandDown.objects.standing().filter(record=OuterRef("pk"))
-    rows = TrackRecord.objects.select_related("calibrator").annotate(stands_down=Exists(standing))
+    rows = _with_standing()
     for held in _held_by(user):
         rows = rows.exclude(agent=held.agent, agent_version=held.agent_version, action=held.action)
     return rows
+
+
+def newest_certificates(records: Sequence[TrackRecord]) -> dict[str, ThresholdCertificate]:
+    rows = ThresholdCertificate.objects.filter(record__in=records).select_related(
+        "contract_version__contract", "calibrator"
+    )
+    newest = rows.order_by("record", "-pk").distinct("record")
+    return {str(one.record_id): one for one in newest}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What became of one record, each list newest first and no longer than somebody reads."""
+
+    certificates: Sequence[ThresholdCertificate]
+    calibrators: Sequence[Calibrator]
+    drifts: Sequence[Drift]
+    stand_downs: Sequence[StandDown]
+
+
+def history_of(record: TrackRecord, *, at_most: int) -> History:
+    certificates = record.certificates.select_related("contract_version__contract", "calibrator")
+    calibrators = record.calibrators.select_related("fitted_by")
+    stand_downs = record.stand_downs.select_related("lifted_by")
+    return History(
+        certificates=list(certificates.order_by("-pk")[:at_most]),
+        calibrators=list(calibrators.order_by("-pk")[:at_most]),
+        drifts=list(record.drifts.order_by("-pk")[:at_most]),
+        stand_downs=list(
+            stand_downs.annotate(overturned=Count("causes")).order_by("-pk")[:at_most]
+        ),
+    )
 
 
 def blind_item_within(user: User, record: TrackRecord) -> str | None:

@@ -30,6 +30,7 @@ NAVIGATION = (
     Entry("runs", "Runs", "activity", "g r", "runs.view"),
     Entry("workflows", "Workflows", "workflow", "g w", "runs.view"),
     Entry("rules", "Rules", "list-checks", "g u", "rules.view"),
+    Entry("calibration", "Calibration", "gauge", "g b", "calibration.view"),
     Entry("contracts", "Contracts", "braces", "g c", "contracts.view"),
     Entry("routing", "Routing", "route", "g o", "routing.view"),
     Entry("reports", "Reports", "trending-up", "g t", "reports.view"),

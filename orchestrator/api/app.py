@@ -11,6 +11,7 @@ from ninja.parser import Parser
 
 from orchestrator.api import (
     backtests,
+    calibration,
     certificates,
     contracts,
     dead_letters,
@@ -62,6 +63,7 @@ api.add_router("", runs.router)
 api.add_router("", workflows.router)
 api.add_router("", rules.router)
 api.add_router("", backtests.router)
+api.add_router("", calibration.router)
 api.add_router("", contracts.router)
 api.add_router("", events.router)
 api.add_router("", dead_letters.router)

@@ -7,7 +7,6 @@ themselves. Nothing here is asked while a proposal is judged; that reads what wa
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -17,9 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orchestrator import calibration_queries
-from orchestrator.core.codec import Json
 from orchestrator.core.statistics import calibration
-from orchestrator.core.statistics.calibration import Reliability
 from orchestrator.engine import calibrators, drifts, labels, threshold_certificates
 from orchestrator.models import ContractVersion, EvaluationPolicy, TrackRecord
 
@@ -73,7 +70,7 @@ def look_at(record: TrackRecord) -> None:
     calibrators.fit_if_due(record, judged)
     threshold_certificates.certify_if_due(record, since, now)
     _bound_accepts(record, since)
-    record.reliability = _as_json(calibration.reliability(judged))
+    record.reliability = calibration.reliability(judged).to_json()
     record.is_due, record.checked_at = False, now
     record.save()
 
@@ -91,22 +88,3 @@ def _bound_accepts(record: TrackRecord, since: datetime) -> None:
     found = calibration_queries.assure(counted)
     record.accepts, record.accepts_examined = found.accepted, found.examined
     record.accepts_wrong, record.accepts_error_at_most = found.wrong, found.at_most
-
-
-def _as_json(found: Reliability) -> dict[str, Json]:
-    return {
-        "labels": found.labels,
-        "without_score": found.without_score,
-        "unknown": found.unknown,
-        "brier": found.brier,
-        "calibration_error": found.calibration_error,
-        "bins": [
-            {
-                **{name: value for name, value in asdict(one).items() if name != "right"},
-                "k": one.right.k,
-                "n": one.right.n,
-                "bounds": list(one.bounds),
-            }
-            for one in found.bins
-        ],
-    }

@@ -15,6 +15,7 @@ append_only = import_module("orchestrator.migrations.0002_invariants").append_on
 class Migration(migrations.Migration):
 
     dependencies = [
+        ('orchestrator', '0015_policies'),
         ('orchestrator', '0017_rollups'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

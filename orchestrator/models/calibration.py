@@ -12,13 +12,6 @@ from orchestrator.models.proposals import Proposal
 from orchestrator.models.reviews import ReviewItem
 
 
-class TrackRecordQuerySet(models.QuerySet["TrackRecord"]):
-    def of(self, scope: Scope) -> "TrackRecordQuerySet":
-        return self.filter(
-            agent=scope.agent, agent_version=scope.agent_version, action=scope.action
-        )
-
-
 class TrackRecord(models.Model):
     """One action of one agent version. Its figures are as of `checked_at`; judging reads this one row."""
 
@@ -57,8 +50,6 @@ class TrackRecord(models.Model):
     compared = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TrackRecordQuerySet.as_manager()
-
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -76,6 +67,12 @@ class TrackRecord(models.Model):
     @property
     def scope(self) -> Scope:
         return Scope(self.agent, self.agent_version, self.action)
+
+    @property
+    def scores(self) -> calibration.Reliability:
+        """What scores meant, as of `checked_at`; of nothing until somebody has looked."""
+        stored = self.reliability
+        return calibration.Reliability.from_json(stored) if stored else calibration.reliability([])
 
 
 class TrackedLabel(models.Model):
