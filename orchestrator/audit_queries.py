@@ -3,22 +3,30 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from orchestrator import queue_queries
 from orchestrator.core.policy import auditing
-from orchestrator.models import AuditEntry, Decision, Effect, Proposal, ReviewItem
+from orchestrator.core.statistics import strata as weighting
+from orchestrator.core.statistics.assurance import Assurance, assure
+from orchestrator.models import AuditEntry, Decision, Disposition, Effect, Proposal, ReviewItem
+from orchestrator.sampling_queries import first_key
 
 _KIND, _STATUS = ReviewItem.Kind, ReviewItem.Status
+# What chance drew of all that agents proposed.
 SAMPLED = (_KIND.AUDIT, _KIND.BLIND_LABEL)
+# What auditors are handed one after the other, and cannot tell apart. Gold items come in between.
+HANDED_OUT = (*SAMPLED, _KIND.SECOND_REVIEW)
 DISPUTES = (_KIND.ADJUDICATION,)
 # Where people judge whether something should run and see what others made of it.
 JUDGED_OPENLY = (_KIND.GUARDRAIL_FAILURE, _KIND.ESCALATION)
+# Where somebody says whether a proposal should run. Gold items say something about who is asked.
+TELLING = (*JUDGED_OPENLY, *HANDED_OUT, *DISPUTES)
 PUT_BACK = "audit.put_back"
-_JUDGEMENTS = (Decision.Verdict.APPROVE, Decision.Verdict.REJECT)
+JUDGEMENTS = (Decision.Verdict.APPROVE, Decision.Verdict.REJECT)
 
 
 # Who may judge what ---------------------------------------------------------------------------
@@ -30,13 +38,20 @@ def auditable_by(
     """Blind items that this person could judge with fresh eyes.
 
     Not what they or their token asked for, edited, or have decided about under any item: so the third
-    person in a dispute is neither the auditor nor anybody who decided at first. Not what they put back.
+    person in a dispute is neither the auditor nor anybody who decided at first, and a second reviewer
+    not the first. Not what they put back, and no gold item that was made for somebody else.
     """
     spoken = Decision.objects.filter(item__proposal=OuterRef("proposal"), reviewer=user)
     put_back = AuditEntry.objects.filter(object_id=OuterRef("pk"), user=user, verb=PUT_BACK)
     items = ReviewItem.objects.waiting().filter(kind__in=kinds)
+    items = items.exclude(Q(kind=_KIND.GOLD) & ~Q(holder=user))
     fresh = items.filter(~Exists(spoken), ~Exists(put_back)).exclude(proposal__edited_by=user)
     return queue_queries.decidable_by(fresh, user, capabilities)
+
+
+def is_among(item: ReviewItem, kinds: Collection[str]) -> bool:
+    """Whether it is handed out with these; a gold item passes for an audit."""
+    return (item.kind in DISPUTES) == (set(kinds) <= set(DISPUTES))
 
 
 def held_by(user: Any) -> ReviewItem | None:
@@ -94,6 +109,23 @@ def _names_of(key: str) -> set[str]:
 # What became of it ----------------------------------------------------------------------------
 
 
+def was_done(item: ReviewItem, proposal: Proposal) -> bool | None:
+    """What an auditor's verdict is held against; None where nobody has said yes or no.
+
+    What people were asked about was done by them: their silence, an edit or a way back to the agent
+    is neither a yes nor a no to what was proposed.
+    """
+    decided = Decision.objects.filter(verdict__in=JUDGEMENTS, undone_at=None)
+    if item.kind == _KIND.SECOND_REVIEW:
+        decided = decided.filter(item=item.about_id)
+    elif proposal.disposition == Disposition.Verdict.ESCALATE:
+        decided = decided.filter(item__proposal=proposal, item__kind__in=JUDGED_OPENLY)
+    else:
+        return was_let_run(proposal)
+    last = decided.order_by("-pk").first()
+    return None if last is None else last.verdict == Decision.Verdict.APPROVE
+
+
 def was_let_run(proposal: Proposal) -> bool:
     """What was done, by a policy or by people: an effect was released and not taken back."""
     effects = Effect.objects.filter(proposal=proposal)
@@ -102,7 +134,7 @@ def was_let_run(proposal: Proposal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Whether a proposal should have run, and who said so last: a third person, an auditor or the queue."""
+    """Whether a proposal should have run, and who said so: one of SOURCES."""
 
     should_run: bool
     said_by: str
@@ -117,8 +149,8 @@ def truths_of(proposals: Collection[str]) -> Mapping[str, Truth]:
     judged = Decision.objects.filter(
         item__proposal__in=proposals,
         item__status=_STATUS.DECIDED,
-        item__kind__in=[*JUDGED_OPENLY, *ReviewItem.BLIND],
-        verdict__in=_JUDGEMENTS,
+        item__kind__in=TELLING,
+        verdict__in=JUDGEMENTS,
         undone_at=None,
     )
     rows = judged.order_by("pk").values_list(
@@ -134,17 +166,44 @@ def truths_of(proposals: Collection[str]) -> Mapping[str, Truth]:
     return {proposal: truth for proposal, truth in strongest.items() if truth}
 
 
-_SOURCES = ("adjudication", "audit", "review")
+# A third person, an auditor, somebody who judged blind what another had decided, the queue.
+SOURCES = ("adjudication", "audit", "second review", "review")
 
 
 def _source_of(kind: str) -> str:
     if kind in DISPUTES:
         return "adjudication"
+    if kind == _KIND.SECOND_REVIEW:
+        return "second review"
     return "audit" if kind in SAMPLED else "review"
 
 
 def _strongest(by_source: Mapping[str, Truth | None]) -> Truth | None:
-    return next((by_source[source] for source in _SOURCES if source in by_source), None)
+    return next((by_source[source] for source in SOURCES if source in by_source), None)
+
+
+def is_overruled(proposal: str) -> bool:
+    """Whether two people who did not know what somebody had decided both say otherwise."""
+    settled = ReviewItem.objects.filter(
+        proposal=proposal,
+        kind__in=DISPUTES,
+        closed_because=auditing.FOR_THE_AUDITOR,
+        about__kind=_KIND.SECOND_REVIEW,
+    )
+    return settled.exists()
+
+
+# Shares of all that agents proposed -----------------------------------------------------------------
+
+
+class Key(NamedTuple):
+    """What the policy treated alike, with an equal chance to be looked at; None where none is stored."""
+
+    agent: str
+    agent_version: str
+    action: str
+    disposition: str
+    chance: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,24 +211,32 @@ class Stratum:
     """What was drawn of the proposals of one agent version and action that the policy treated alike.
 
     Of `audited` those that were `overturned` are wrong for good; a dispute counts as neither until it
-    is settled, and as `unsettled` when nobody settled it in time.
+    is settled, and as `unsettled` when nobody settled it in time. `total` are all of them, drawn or not.
     """
 
     agent: str
     agent_version: str
     action: str
     disposition: str
+    chance: float | None
     audited: int
     overturned: int
     disputed: int
     unsettled: int
     open: int
     expired: int
+    total: int
+
+    @property
+    def weighed(self) -> tuple[float, weighting.Stratum]:
+        """With its chance; those of which none is stored are one sample of their own."""
+        total = max(self.total, self.audited)
+        chance = -1.0 if self.chance is None else self.chance
+        return chance, weighting.Stratum(total, self.audited, self.overturned)
 
 
-_OF_STRATUM = ("agent", "proposal__agent_version", "action", "proposal__disposition")
 _COUNTED = {
-    "audited": Q(closed_because=auditing.CONFIRMED)
+    "audited": Q(closed_because__in=[auditing.CONFIRMED, auditing.LABELLED])
     | Q(disputes__closed_because__in=[auditing.FOR_THE_FIRST, auditing.FOR_THE_AUDITOR]),
     "overturned": Q(disputes__closed_because=auditing.FOR_THE_AUDITOR),
     "disputed": Q(disputes__status=_STATUS.WAITING),
@@ -177,13 +244,167 @@ _COUNTED = {
     "open": Q(status=_STATUS.WAITING),
     "expired": Q(status=_STATUS.EXPIRED),
 }
+_DRAWABLE = [
+    str(one) for one in Disposition.Verdict.values if one != Disposition.Verdict.HOLD.value
+]
 
 
-def strata(since: datetime) -> list[Stratum]:
-    """What chance drew since then, counted; what somebody picked by hand is left out."""
-    drawn = ReviewItem.objects.filter(
-        kind__in=SAMPLED, created_at__gte=since, opened_because=[auditing.DRAWN]
+def strata(since: datetime, *, apart: bool = True) -> list[Stratum]:
+    """What was proposed since then, and what of it chance drew. What somebody picked is left out.
+
+    Without telling agents and actions apart it is a tenth of the work, and enough for the whole.
+    """
+    every, drawn = totals(since, apart=apart), _drawn(since, apart=apart)
+    return [
+        Stratum(*key, *[*drawn.get(key, _NONE), every.get(key, 0)])
+        for key in sorted(every.keys() | drawn.keys(), key=_in_order)
+    ]
+
+
+_NONE = [0] * len(_COUNTED)
+
+
+def _in_order(key: Key) -> tuple[Any, ...]:
+    return (*key[:4], -1.0 if key.chance is None else key.chance)
+
+
+def _drawn(since: datetime, *, apart: bool) -> dict[Key, list[int]]:
+    """By the time of the proposal. Its item opens in the same transaction, so never before it."""
+    items = ReviewItem.objects.filter(
+        kind__in=SAMPLED,
+        created_at__gte=since,
+        proposal__gte=first_key(since),
+        opened_because=[auditing.DRAWN],
     )
     counts = {name: Count("pk", filter=condition) for name, condition in _COUNTED.items()}
-    rows = drawn.values_list(*_OF_STRATUM).annotate(**counts).order_by(*_OF_STRATUM)
-    return [Stratum(*row) for row in rows]
+    of = ("agent", "proposal__agent_version", "action") if apart else ()
+    rows = items.values_list(*of, "proposal__disposition", "chance").annotate(**counts).order_by()
+    return {_key(row[: len(of) + 2]): list(row[len(of) + 2 :]) for row in rows}
+
+
+def totals(since: datetime, *, apart: bool = True) -> dict[Key, int]:
+    """How many proposals of each stratum there were since then: what the labels stand for."""
+    made = Disposition.objects.filter(proposal__gte=first_key(since), verdict__in=_DRAWABLE)
+    names = ("agent", "agent_version", "action")
+    of = tuple(f"proposal__{name}" for name in names) if apart else ()
+    rows = made.values_list(*of, "verdict", "draw_chance").annotate(count=Count("pk")).order_by()
+    return {_key(row[:-1]): row[-1] for row in rows}
+
+
+def _key(found: tuple[Any, ...]) -> Key:
+    *of, disposition, chance = found
+    agent, agent_version, action = of or ("", "", "")
+    return Key(agent, agent_version, action, disposition, chance)
+
+
+@dataclass(frozen=True, slots=True)
+class Assured:
+    """How sure it is that what ran by itself was right: all of it, and each version at each action."""
+
+    all: Assurance
+    # By agent, its version and action.
+    each: Mapping[tuple[str, str, str], Assurance]
+
+
+def assurance(since: datetime, *, watched: bool = False) -> Assured:
+    """`watched` for what is looked at again and again, whoever looks; see core/statistics/sequences.py."""
+    return assurance_of(strata(since), watched=watched)
+
+
+def assurance_of(strata: Iterable[Stratum], *, watched: bool = False) -> Assured:
+    accepted = [one for one in strata if one.disposition == Disposition.Verdict.ACCEPT]
+    parts: dict[tuple[str, str, str], list[Stratum]] = {}
+    for one in accepted:
+        parts.setdefault((one.agent, one.agent_version, one.action), []).append(one)
+    return Assured(
+        all=_assure(accepted, watched=watched),
+        each={name: _assure(part, watched=watched) for name, part in parts.items()},
+    )
+
+
+def _assure(strata: Iterable[Stratum], *, watched: bool) -> Assurance:
+    return assure(weighting.pooled(one.weighed for one in strata), watched=watched)
+
+
+# Two people about the same thing ----------------------------------------------------------------------
+
+PAIRS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    by: str
+    verdict: str
+    # A code of `Reason`; empty for a yes.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What one person decided openly, and what another said of it without knowing that."""
+
+    proposal: str
+    agent: str
+    agent_version: str
+    action: str
+    first: Said
+    second: Said
+    # When the second said it, and how a dispute came out; empty while there is none, or it is open.
+    at: datetime
+    settled: str
+
+
+def pairs(since: datetime, until: datetime) -> list[Pair]:
+    """By the time of the second verdict, newest first, PAIRS_MAX at most. Chance picked all of them."""
+    judged = ReviewItem.objects.filter(
+        Q(kind=_KIND.SECOND_REVIEW)
+        | Q(kind=_KIND.BLIND_LABEL, proposal__disposition=Disposition.Verdict.ESCALATE),
+        # Said once more for the index.
+        kind__in=[_KIND.SECOND_REVIEW, _KIND.BLIND_LABEL],
+        status=_STATUS.DECIDED,
+        closed_at__gte=since,
+        closed_at__lt=until,
+    ).exclude(opened_because=[auditing.PICKED])
+    rows = list(judged.select_related("proposal").order_by("-closed_at")[:PAIRS_MAX])
+    first, second, settled = _said_openly(rows), _said_under(rows), _settled(rows)
+    return [
+        Pair(
+            proposal=item.proposal.pk,
+            agent=item.agent,
+            agent_version=item.proposal.agent_version,
+            action=item.action,
+            first=first[item.proposal.pk],
+            second=second[item.pk],
+            at=item.closed_at,
+            settled=settled.get(item.pk, ""),
+        )
+        for item in rows
+        if item.proposal and item.closed_at and item.proposal.pk in first and item.pk in second
+    ]
+
+
+def _said_openly(items: Collection[ReviewItem]) -> dict[str, Said]:
+    """By proposal: what was decided last, by whoever closed the matter."""
+    decided = Decision.objects.filter(
+        item__proposal__in=[item.proposal_id for item in items],
+        item__kind__in=JUDGED_OPENLY,
+        item__status=_STATUS.DECIDED,
+        verdict__in=JUDGEMENTS,
+        undone_at=None,
+    )
+    return _said(decided, "item__proposal")
+
+
+def _said_under(items: Collection[ReviewItem]) -> dict[str, Said]:
+    return _said(Decision.objects.filter(item__in=items), "item")
+
+
+def _said(decisions: QuerySet[Decision], key: str) -> dict[str, Said]:
+    rows = decisions.order_by("pk").values_list(key, "reviewer__username", "verdict", "reason")
+    return {name: Said(*said) for name, *said in rows}
+
+
+def _settled(items: Collection[ReviewItem]) -> dict[str, str]:
+    disputes = ReviewItem.objects.filter(about__in=items, kind__in=DISPUTES)
+    rows: Iterable[tuple[Any, str]] = disputes.values_list("about", "closed_because")
+    return dict(rows)

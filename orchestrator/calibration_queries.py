@@ -40,19 +40,6 @@ from orchestrator.models import (
 Verdict = Disposition.Verdict
 
 
-def chance_of(disposition: str) -> float | None:
-    """With which a proposal that was disposed of like this is put before people. None: chance has no say.
-
-    Of what is escalated people decide all; of the rest a share is drawn.
-    """
-    drawn: dict[str, float] = {
-        Verdict.ACCEPT: settings.AUDIT_SHARE,
-        Verdict.REVISE: settings.LABEL_SHARE,
-        Verdict.ESCALATE: 1.0,
-    }
-    return drawn.get(disposition)
-
-
 def key_at(moment: datetime) -> str:
     """Smaller than the key of every proposal made from then on."""
     return typeid.make("prp", at_ms=max(0, int(moment.timestamp() * 1_000)), entropy=0)
@@ -163,25 +150,30 @@ def tier_of(contract: ContractVersion | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Proposals of one disposition and one stated confidence, with what people said of them."""
+    """Proposals of one disposition, chance and stated confidence, with what people said of them."""
 
     disposition: str
+    # With which they are put before people; 0 where nobody knows, or nothing is drawn.
+    chance: float
     confidence: float | None
     total: int
     examined: int
     wrong: int
 
 
-# The newest ones of a record, however many there are, by one range of an index.
+# The newest ones of a record, however many there are, by one range of an index. Of what is escalated
+# people decide all; of the rest the share is drawn that was stored when it was disposed of.
 _COUNT = """
-    SELECT p.disposition, p.confidence, count(*), count(l."right"), count(*) FILTER (WHERE NOT l."right")
+    SELECT p.disposition, CASE WHEN p.disposition = 'escalate' THEN 1 ELSE coalesce(d.draw_chance, 0) END,
+           p.confidence, count(*), count(l."right"), count(*) FILTER (WHERE NOT l."right")
       FROM (SELECT id, disposition, confidence FROM orchestrator_proposal
              WHERE agent = %(agent)s AND agent_version = %(agent_version)s AND action = %(action)s
                AND id > %(since)s AND disposition = ANY(%(dispositions)s)
                AND (%(any_contract)s OR contract_version_id IS NOT DISTINCT FROM %(contract)s)
              ORDER BY id DESC LIMIT %(at_most)s) AS p
+      LEFT JOIN orchestrator_disposition d ON d.proposal_id = p.id
       LEFT JOIN orchestrator_trackedlabel l ON l.proposal_id = p.id AND l.chance IS NOT NULL
-     GROUP BY 1, 2
+     GROUP BY 1, 2, 3
 """
 ALONE = (Verdict.ACCEPT, Verdict.REVISE, Verdict.ESCALATE)
 
@@ -216,15 +208,13 @@ def piles(counted: Sequence[Counted], calibrator: Calibrator | None) -> Iterator
     for one in counted:
         score = steps.apply(one.confidence) if steps else one.confidence
         if score is not None:
-            # Where nothing is drawn nothing is examined either, whatever one calls the chance.
-            chance = chance_of(one.disposition) or 0.0
-            yield Pile(score, chance, one.total, one.examined, one.wrong)
+            yield Pile(score, one.chance, one.total, one.examined, one.wrong)
 
 
 def assure(counted: Sequence[Counted]) -> Assurance:
     """How many of the automatic accepts were examined and wrong; the bound holds at every look."""
     strata = [
-        (chance_of(one.disposition) or 0.0, Stratum(one.total, one.examined, one.wrong))
+        (one.chance, Stratum(one.total, one.examined, one.wrong))
         for one in counted
         if one.disposition == Verdict.ACCEPT
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q
 
-from orchestrator.audit_queries import JUDGED_OPENLY, SAMPLED, Truth, truths_of
+from orchestrator.audit_queries import SAMPLED, TELLING, Truth, truths_of
 from orchestrator.core.evaluation_sets import Example
 from orchestrator.core.policy import auditing
 from orchestrator.models import PolicyCheck, Proposal, ReviewItem
@@ -33,9 +33,8 @@ def examples(wanted: Wanted) -> Iterator[Example]:
 
 def _judged(wanted: Wanted, after: str) -> list[Proposal]:
     chosen = {name: value for name in Wanted.__slots__ if (value := getattr(wanted, name))}
-    kinds = [*JUDGED_OPENLY, *ReviewItem.BLIND]
     items = ReviewItem.objects.filter(
-        proposal=OuterRef("pk"), status=ReviewItem.Status.DECIDED, kind__in=kinds
+        proposal=OuterRef("pk"), status=ReviewItem.Status.DECIDED, kind__in=TELLING
     )
     drawn = items.filter(kind__in=SAMPLED, opened_because=[auditing.DRAWN])
     rows = Proposal.objects.filter(Exists(items), Q(pk__gt=after), **chosen)

@@ -30,6 +30,8 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "orchestrator_evaluationpolicy": APPEND,
     # Appended to by the function journal_append alone, which makes the chain.
     "orchestrator_event": READ,
+    "orchestrator_golditem": APPEND,
+    "orchestrator_goldlook": APPEND,
     "orchestrator_ledgerentry": APPEND,
     "orchestrator_policycheck": APPEND,
     "orchestrator_routetable": APPEND,
@@ -43,6 +45,7 @@ UPDATED: dict[str, tuple[str, ...]] = {
     "orchestrator_run": ("updated_at",),
     "orchestrator_decision": ("undone_at",),
     "orchestrator_evaluationpolicy": ("stage", "activated_at"),
+    "orchestrator_golditem": ("retired_by_id", "retired_at", "retired_why"),
 }
 
 # What belongs to us in our schema. An extension's tables and functions are not ours to give.

@@ -281,7 +281,7 @@ TEAMS_MAX = _number("TEAMS_MAX", 200, low=1, high=10_000)
 REASONS_MAX = _number("REASONS_MAX", 20, low=1, high=100)
 # Shares of what nobody would look at that go to a blind audit, and how long that may take.
 AUDIT_SHARE = _share("AUDIT_SHARE", 0.01)
-LABEL_SHARE = _share("LABEL_SHARE", 0.005)
+LABEL_SHARE = _share("LABEL_SHARE", 0.02)
 AUDIT_DUE_HOURS = _number("AUDIT_DUE_HOURS", 168, low=1, high=8_760)
 # Calibration: labels that a calibrator needs, what is looked at of one agent version and action, and
 # over how many days scores are compared with those before.
@@ -292,6 +292,17 @@ CALIBRATION_WINDOW_DAYS = _number("CALIBRATION_WINDOW_DAYS", 180, low=1, high=3_
 DRIFT_DAYS = _number("DRIFT_DAYS", 7, low=1, high=365)
 # Whoever overturns an automatic accept ends automatic accepting of that kind until a person approves.
 STAND_DOWN = _flag("STAND_DOWN", True)
+# More of what is new, and at least a few of everything; up to so many of one agent in a day.
+NEW_VERSION_SHARE = _share("NEW_VERSION_SHARE", 0.2)
+NEW_VERSION_FIRST = _number("NEW_VERSION_FIRST", 20, low=0, high=1_000)
+AUDIT_FLOOR = _number("AUDIT_FLOOR", 5, low=0, high=100)
+AUDIT_FLOOR_DAYS = _number("AUDIT_FLOOR_DAYS", 30, low=1, high=365)
+AUDITS_RAISED_PER_DAY_MAX = _number("AUDITS_RAISED_PER_DAY_MAX", 30, low=0, high=10_000)
+# Of what people decided openly, to be judged by a second one who does not know it; and of what
+# auditors are handed, what was settled before.
+SECOND_REVIEW_SHARE = _share("SECOND_REVIEW_SHARE", 0.02)
+GOLD_SHARE = _share("GOLD_SHARE", 0.05)
+GOLD_MAX = _number("GOLD_MAX", 500, low=1, high=10_000)
 IDEMPOTENCY_KEEP_HOURS = _number("IDEMPOTENCY_KEEP_HOURS", 48, low=24, high=8_760)
 WORKFLOWS_MAX = _number("WORKFLOWS_MAX", 1_000, low=1, high=1_000_000)
 WORKFLOW_BYTES_MAX = _number("WORKFLOW_BYTES_MAX", 200_000, low=1_000, high=10_000_000)

@@ -20,12 +20,18 @@ OUTCOMES = {
     auditing.OVERTURNED: ("warn", "users", "You disagree with what was done."),
     auditing.FOR_THE_FIRST: ("ok", "circle-check", "You side with what was done."),
     auditing.FOR_THE_AUDITOR: ("warn", "users", "You side with the auditor: it was wrong."),
+    auditing.LABELLED: ("ok", "circle-check", "Nobody has said yes or no to this one but you."),
+    auditing.AS_KNOWN: ("ok", "circle-check", "You agree with the known answer."),
+    auditing.NOT_AS_KNOWN: ("warn", "circle-alert", "You disagree with the known answer."),
 }
 NEWS = {
     auditing.CONFIRMED: "Recorded. You agree with what was done.",
     auditing.OVERTURNED: "Recorded. You disagree with what was done; a third person is asked.",
     auditing.FOR_THE_FIRST: "Recorded. You side with what was done.",
     auditing.FOR_THE_AUDITOR: "Recorded. You side with the auditor.",
+    auditing.LABELLED: "Recorded. Nobody has said yes or no to this one but you.",
+    auditing.AS_KNOWN: "Recorded. You agree with the known answer.",
+    auditing.NOT_AS_KNOWN: "Recorded. You disagree with the known answer.",
 }
 
 

@@ -5,7 +5,7 @@ Only whoever judged an item blindly is told what others made of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +18,8 @@ from django.utils import timezone
 from orchestrator import audit_queries, queue_queries
 from orchestrator.actions.actor import capabilities_of
 from orchestrator.core import typeid
-from orchestrator.models import Decision, Proposal, ReviewItem
+from orchestrator.core.statistics.assurance import Assurance
+from orchestrator.models import Decision, GoldItem, Proposal, ReviewItem
 from orchestrator.queries import ProposalReport, report_of
 from review.item_reads import with_reasons
 
@@ -43,14 +44,14 @@ class Waiting:
 
 
 def waiting(reader: User, kinds: Sequence[str]) -> Waiting:
-    items = ReviewItem.objects.waiting().filter(kind__in=kinds)
+    items = ReviewItem.objects.waiting().filter(queue_queries.AWAKE, kind__in=kinds)
     held = items.exclude(holder=reader.pk).filter(lease_until__gt=Now())
     begun = audit_queries.held_by(reader)
     return Waiting(
         all=_capped(items),
         for_reader=_capped(_for(reader, kinds)),
-        is_begun=begun is not None and begun.kind in kinds,
-        is_busy=begun is not None and begun.kind not in kinds,
+        is_begun=begun is not None and audit_queries.is_among(begun, kinds),
+        is_busy=begun is not None and not audit_queries.is_among(begun, kinds),
         held=_capped(held),
         back_at=held.order_by("lease_until").values_list("lease_until", flat=True).first(),
     )
@@ -60,7 +61,8 @@ def _for(reader: User, kinds: Sequence[str]) -> QuerySet[ReviewItem]:
     capabilities = capabilities_of(reader)
     if "audits.decide" not in capabilities:
         return ReviewItem.objects.none()
-    return audit_queries.auditable_by(reader, capabilities, kinds).filter(queue_queries.FREE)
+    ready = queue_queries.AWAKE & queue_queries.FREE
+    return audit_queries.auditable_by(reader, capabilities, kinds).filter(ready)
 
 
 def _capped(items: QuerySet[Any]) -> int:
@@ -68,8 +70,12 @@ def _capped(items: QuerySet[Any]) -> int:
 
 
 def waiting_count() -> int:
-    """For the navigation: of every class, whoever may judge them."""
-    return _capped(ReviewItem.objects.waiting().filter(kind__in=ReviewItem.BLIND))
+    """For the navigation: of every class, whoever may judge them.
+
+    Without gold items: a count that grows when somebody is handed one would tell what it is.
+    """
+    kinds = [*audit_queries.HANDED_OUT, *audit_queries.DISPUTES]
+    return _capped(ReviewItem.objects.waiting().filter(queue_queries.AWAKE, kind__in=kinds))
 
 
 def judged_today(reader: User) -> int:
@@ -89,8 +95,9 @@ def disputes() -> list[ReviewItem]:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What chance drew of late, over all strata."""
+    """What chance drew of late, over all strata, and what follows for everything that ran by itself."""
 
+    assurance: Assurance
     audited: int
     overturned: int
     disputed: int
@@ -98,8 +105,12 @@ class Figures:
 
 
 def figures() -> Figures:
-    strata = audit_queries.strata(timezone.now() - FIGURES_OVER)
+    """Whole days, as reports count them. Whoever looks every day looks again, so the bound is for that."""
+    since = (timezone.now() - FIGURES_OVER).astimezone(UTC)
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    strata = audit_queries.strata(midnight, apart=False)
     return Figures(
+        assurance=audit_queries.assurance_of(strata, watched=True).all,
         audited=sum(one.audited for one in strata),
         overturned=sum(one.overturned for one in strata),
         disputed=sum(one.disputed for one in strata),
@@ -145,12 +156,15 @@ class Reveal:
     closed_because: str
     verdicts: Sequence[Decision]
     is_dispute_open: bool
+    # Of a gold item: the answer that people had settled on, and why.
+    gold: GoldItem | None
 
 
 def reveal(audit: Audit) -> Reveal:
     """Of a dispute both sides; of an audit what a third person made of it, once somebody did."""
-    first = audit.item.about or audit.item
-    dispute = ReviewItem.objects.filter(about=first).order_by("-pk").first()
+    first = (audit.item.about if audit.is_dispute else None) or audit.item
+    disputes = ReviewItem.objects.filter(about=first, kind__in=audit_queries.DISPUTES)
+    dispute = disputes.order_by("-pk").first()
     items = [item for item in (first, dispute) if item is not None]
     return Reveal(
         report=report_of(audit.proposal),
@@ -159,6 +173,7 @@ def reveal(audit: Audit) -> Reveal:
         closed_because=audit.item.closed_because,
         verdicts=_verdicts_on(items),
         is_dispute_open=dispute is not None and dispute.is_waiting,
+        gold=GoldItem.objects.filter(looks__item=audit.item).first(),
     )
 
 

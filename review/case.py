@@ -4,12 +4,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from orchestrator import similar_queries
+from orchestrator import audit_queries, similar_queries
 from orchestrator.actions import rollbacks, targets
 from orchestrator.contract_queries import review_of
 from orchestrator.core.definitions import DIRECT
 from orchestrator.models import Evaluation, Proposal, ReviewItem
-from review import item_reads, reads
+from review import gold_reads, item_reads, reads
 from review.access import may
 from review.deciding import decision_facts
 from review.htmx import tag_of
@@ -54,6 +54,8 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
             "is_unknown": is_unknown(case),
             "may_reopen": once(may_reopen, request, proposal),
             "may_roll_back": once(may_roll_back, request, case),
+            "gold": once(gold, request, case),
+            "is_overruled": once(is_overruled, case),
             "shows_outcome": not case.is_waiting or is_unknown(case),
             "scores": once(scores, case) if is_open else [],
             "similar": once(similar, request, case),
@@ -112,6 +114,18 @@ def may_roll_back(request: HttpRequest, case: reads.Case) -> bool:
     if effect is None or case.is_waiting or not may(request.user, "effects.undo"):
         return False
     return rollbacks.can_be_undone(effect)
+
+
+def gold(request: HttpRequest, case: reads.Case) -> gold_reads.Standing | None:
+    """For whoever keeps gold items alone: who sees which they are is tried on none."""
+    if case.is_waiting or not may(request.user, "gold.edit"):
+        return None
+    return gold_reads.standing(case.proposal)
+
+
+def is_overruled(case: reads.Case) -> bool:
+    """Said once two more people agree: until then a verdict in dispute is nobody's to see."""
+    return bool(case.decisions) and audit_queries.is_overruled(case.proposal.pk)
 
 
 def may_reopen(request: HttpRequest, proposal: Proposal) -> bool:

@@ -33,6 +33,8 @@ def pytest_configure() -> None:
     # The real hasher takes a third of a second, on purpose; tests make thousands of people.
     # What is approved runs at once, and nothing is drawn for an audit, where a test does not say otherwise.
     settings.UNDO_S, settings.AUDIT_SHARE, settings.LABEL_SHARE = 0, 0.0, 0.0
+    settings.NEW_VERSION_FIRST = settings.AUDIT_FLOOR = 0
+    settings.SECOND_REVIEW_SHARE = settings.GOLD_SHARE = 0.0
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

@@ -29,7 +29,7 @@ _STORE = """
         SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g (
             id text, item text, decision text, at timestamptz, agent text, agent_version text,
             action text, payload text, digest text, score float, disposition text, kind text,
-            opened jsonb, verdict text)
+            opened jsonb, chance float, verdict text)
     ), proposal AS (
         INSERT INTO orchestrator_proposal (id, run_id, external_id, agent, agent_version, model, action,
             target, payload, digest, confidence, rationale, evidence, status, disposition, created_at)
@@ -40,17 +40,17 @@ _STORE = """
         SELECT id, '{}', digest, at FROM given RETURNING id, proposal_id
     ), disposition AS (
         INSERT INTO orchestrator_disposition (proposal_id, snapshot_id, policy_id, verdict, band, score,
-            reasons, created_at)
-        SELECT g.id, s.id, %(policy)s, g.disposition, g.disposition, g.score, '[]', g.at
+            reasons, draw_chance, created_at)
+        SELECT g.id, s.id, %(policy)s, g.disposition, g.disposition, g.score, '[]', g.chance, g.at
           FROM given g JOIN snapshot s ON s.proposal_id = g.id
     ), item AS (
         INSERT INTO orchestrator_reviewitem (id, run_id, proposal_id, work, question, kind, status,
             opened_because, closed_because, version, priority, priority_because, approvals_needed,
             action, agent, target, tier, fired, allows, undo_s, lease, wakes_on, snoozed_at_seq,
-            due_at, created_at, closed_at)
+            chance, due_at, created_at, closed_at)
         SELECT item, %(run)s, id, '', '', kind, 'decided', opened,
                CASE WHEN kind = 'escalation' THEN verdict ELSE 'confirmed' END, 2, 0, '[]', 1,
-               action, agent, '', 'normal', '{}', '{}', 0, '', '', 0, at, at, at
+               action, agent, '', 'normal', '{}', '{}', 0, '', '', 0, chance, at, at, at
           FROM given WHERE verdict <> ''
     )
     INSERT INTO orchestrator_decision (id, item_id, reviewer_id, verdict, reason, note, payload_digest,
@@ -68,6 +68,8 @@ class Told:
     score: float | None
     right: bool | None
     disposition: str = "escalate"
+    # With which it was drawn, or might have been.
+    chance: float | None = None
     agent: str = "refund-agent"
     agent_version: str = "4"
     action: str = "refund.create"
@@ -106,6 +108,7 @@ def _row(told: Told, at: datetime) -> dict[str, object]:
         "score": told.score,
         "disposition": told.disposition,
         "kind": kind,
+        "chance": told.chance,
         "opened": [] if kind == "escalation" else [auditing.DRAWN],
         "verdict": {None: "", True: "approve", False: "reject"}[told.right],
     }

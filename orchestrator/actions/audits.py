@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from orchestrator import audit_queries
-from orchestrator.actions import claims, confirmations, reviews, stand_downs
+from orchestrator.actions import claims, confirmations, gold, reviews, stand_downs
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.core.errors import AlreadyDecided, BadInput, NotAllowed, NotFound
@@ -24,14 +24,21 @@ from orchestrator.models import Decision, Evaluation, Proposal, ReviewItem, Team
 APPROVE, REJECT = Decision.Verdict.APPROVE, Decision.Verdict.REJECT
 
 
-def take_next(actor: Actor, *, kinds: Collection[str] = audit_queries.SAMPLED) -> ReviewItem | None:
-    """One blind item at a time: the one this person still holds, else the next that they may judge."""
+def take_next(
+    actor: Actor, *, kinds: Collection[str] = audit_queries.HANDED_OUT
+) -> ReviewItem | None:
+    """One blind item at a time: the one this person still holds, else the next that they may judge.
+
+    Now and then one that was settled before goes first, and looks like the one in whose place it comes.
+    """
     person = _auditor(actor)
     held = audit_queries.held_by(person)
     if held is not None and _is_free_for(actor, held):
         # The hold is begun anew even if it ran out, for nobody else has taken the item.
         return claims.keep(actor, held.pk, held.lease)
-    return claims.take_next(actor, among=_for(actor, kinds))
+    among = _for(actor, kinds)
+    known = None if set(kinds) <= set(audit_queries.DISPUTES) else gold.hand_out(actor, among)
+    return known or claims.take_next(actor, among=among)
 
 
 def put_back(actor: Actor, item_id: str, lease: str) -> None:
@@ -42,6 +49,7 @@ def put_back(actor: Actor, item_id: str, lease: str) -> None:
         if held.exists():
             audit(actor, audit_queries.PUT_BACK, item_id)
             claims.release(actor, item_id, lease)
+            gold.close_put_back(item_id)
 
 
 @transaction.atomic
@@ -83,7 +91,9 @@ def judge(
         handled_ms=reviews.handled_ms(item),
         idempotency_key=idempotency_key,
     )
-    _score(item, decision)
+    if item.kind != ReviewItem.Kind.GOLD:
+        # What somebody says of what is settled says something about them, and nothing about it.
+        _score(item, decision)
     reviews.close(item, _outcome(item, decision))
     # Neither the verdict nor the proposal: the log is open to people who may have to settle a dispute.
     audit(actor, "audit.judged", item.pk, decision=decision.pk)
@@ -156,7 +166,10 @@ def _score(item: ReviewItem, decision: Decision) -> None:
 
 def _outcome(item: ReviewItem, decision: Decision) -> str:
     would_let_run = decision.verdict == APPROVE
-    if item.about is not None:
+    if item.kind == ReviewItem.Kind.GOLD:
+        known = item.gold_look.gold
+        return auditing.compare_with_known(should_run=known.should_run, would_let_run=would_let_run)
+    if item.kind == ReviewItem.Kind.ADJUDICATION and item.about is not None:
         auditor = item.about.decisions.latest("pk")
         settled = auditing.settle(
             auditor_would=auditor.verdict == APPROVE, third_would=would_let_run
@@ -164,7 +177,7 @@ def _outcome(item: ReviewItem, decision: Decision) -> str:
         stand_downs.settled(item.about, settled)
         return settled
     proposal = _proposal(item)
-    was_let_run = audit_queries.was_let_run(proposal)
+    was_let_run = audit_queries.was_done(item, proposal)
     outcome = auditing.compare(was_let_run=was_let_run, would_let_run=would_let_run)
     if outcome == auditing.OVERTURNED:
         open_dispute(item, proposal)

@@ -162,6 +162,8 @@ WITH drawn AS MATERIALIZED (
     SELECT d.*, disposition IN ('hold', 'escalate') AS is_asked,
            CASE WHEN disposition = 'hold' AND rule_effect = 'two_person' THEN 2
                 WHEN disposition IN ('hold', 'escalate') THEN 1 ELSE 0 END AS needed,
+           -- What is sent back or escalated is labelled nowhere in this story.
+           CASE disposition WHEN 'accept' THEN 0.01 WHEN 'block' THEN 0.02 END::float8 AS chance,
            CASE WHEN fate_u < 0.005 AND n >= 0.9 * %(count)s THEN 'unknown'
                 WHEN fate_u > 0.99 THEN 'failed' ELSE 'executed' END AS ran
       FROM disposed d
@@ -170,8 +172,8 @@ WITH drawn AS MATERIALIZED (
            CASE WHEN disposition = 'hold' THEN 'guardrail_failure'
                 WHEN disposition = 'escalate' THEN 'escalation'
                 WHEN disposition = 'accept' AND ran = 'unknown' THEN 'unknown_effect'
-                WHEN disposition = 'accept' AND drawn_u < 0.01 THEN 'audit'
-                WHEN disposition = 'block' AND drawn_u < 0.02 THEN 'blind_label' END AS kind,
+                WHEN disposition = 'accept' AND drawn_u < chance THEN 'audit'
+                WHEN disposition = 'block' AND drawn_u < chance THEN 'blind_label' END AS kind,
            CASE WHEN is_asked AND n >= 0.63 * %(count)s AND open_u < 0.52 THEN NULL
                 WHEN is_asked AND verdict_u > 0.93 THEN 'expired'
                 WHEN is_asked AND verdict_u / 0.93 < right_share THEN 'approve'

@@ -50,9 +50,9 @@ STATEMENTS: dict[str, LiteralString] = {
     """,
     "dispositions": """
         INSERT INTO orchestrator_disposition (id, proposal_id, snapshot_id, policy_id, verdict, band,
-            score, reasons, created_at)
+            score, reasons, draw_chance, created_at)
         SELECT disposition_id, proposal_id, snapshot_id, %(policy)s, disposition, band, score, reasons,
-               at
+               chance, at
           FROM scale_fact WHERE n >= %(first)s ORDER BY n
     """,
     "review items": """
@@ -60,7 +60,7 @@ STATEMENTS: dict[str, LiteralString] = {
             opened_because, closed_because, version, priority, priority_because, approvals_needed,
             action, agent, target, tier, fired, allows, undo_s, asked_by_id, team_id, escalated_at,
             holder_id, lease, lease_until, snoozed_until, snoozed_by_id, wakes_on, snoozed_at_seq,
-            due_at, created_at, closed_at)
+            chance, due_at, created_at, closed_at)
         SELECT item_id, run_id, proposal_id, '', '', f.kind,
                CASE WHEN NOT has_ended THEN 'waiting' WHEN ends = 'expired' THEN 'expired'
                     ELSE 'decided' END,
@@ -82,6 +82,7 @@ STATEMENTS: dict[str, LiteralString] = {
                     THEN pg_temp.moment(%(until_ms)s + (due_u * 432000000)::bigint) END,
                CASE WHEN is_open AND lag_u > 0.97 THEN person_id END,
                CASE WHEN is_open AND lag_u > 0.985 THEN 'comment' ELSE '' END, 0,
+               CASE WHEN f.kind IN ('audit', 'blind_label') THEN chance END,
                CASE WHEN NOT is_open THEN at + interval '5 days'
                     -- What no sweeper may close stays overdue; the rest has hours, or weeks.
                     WHEN f.kind = 'unknown_effect'

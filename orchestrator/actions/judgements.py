@@ -20,6 +20,7 @@ from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.errors import RevisionBlocked
 from orchestrator.core.policy import evaluation, guardrails, history, masking
 from orchestrator.core.policy.changes import is_change
+from orchestrator.engine import audits
 from orchestrator.models import (
     Disposition,
     EvaluationPolicy,
@@ -211,6 +212,8 @@ def store(proposal: Proposal, judgement: Judgement) -> Disposition:
         for check in judgement.checks
     )
     scores.store(proposal, snapshot, judgement.scored)
+    # Before it counts as one of its own stratum.
+    chance = audits.chance_of(proposal, judgement.verdict)
     proposal.disposition = judgement.verdict
     if judgement.verdict == "revise":
         proposal.due_at = timezone.now() + timedelta(hours=settings.REVISION_DUE_HOURS)
@@ -223,4 +226,5 @@ def store(proposal: Proposal, judgement: Judgement) -> Disposition:
         band=judgement.outcome.band,
         score=judgement.scored.score,
         reasons=list(judgement.outcome.reasons),
+        draw_chance=chance,
     )

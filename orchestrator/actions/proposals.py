@@ -238,7 +238,7 @@ class _Judged:
     def release(self) -> None:
         if self.effect:
             effects.release(self.proposal, effect=self.effect, disposition=self.disposition)
-        audits.draw(self.proposal, self.disposition.verdict)
+        audits.draw(self.proposal, self.disposition)
         audit(
             self.actor,
             "proposal.submitted",
@@ -339,7 +339,10 @@ def _open_item(
 
 def _carried(after: Replaced | None) -> dict[str, Any]:
     """Who had the last one decides about the next: a team that it was handed to, and its urgency."""
-    before = after.proposal.review_items.order_by("-pk").first() if after else None
+    if after is None:
+        return {}
+    items = ReviewItem.objects.openly().filter(proposal=after.proposal)
+    before = items.order_by("-pk").first()
     if before is None:
         return {}
     found: dict[str, Any] = {"team": before.team} if before.team_id else {}

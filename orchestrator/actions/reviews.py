@@ -34,7 +34,7 @@ from orchestrator.core.errors import (
     TargetChanged,
     TooLateToUndo,
 )
-from orchestrator.engine import notices, quarantine
+from orchestrator.engine import audits, notices, quarantine
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.opening import open_item
@@ -106,6 +106,7 @@ def decide(
         if _settle(item, decision):
             # One approval of two is nobody's business yet: the second person decides without knowing it.
             notices.decided(item, decision)
+            audits.draw_second(item, decision)
         failpoint("decided-in-transaction")
     return decision
 
@@ -194,6 +195,7 @@ def undo(actor: Actor, decision_id: str) -> ReviewItem:
     if decision.verdict == Decision.Verdict.APPROVE and not item.is_waiting:
         effects.withdraw(_proposal(item), decision)
     Decision.objects.filter(pk=decision.pk).update(undone_at=Now())
+    audits.withdraw_second(item)
     _open_again(item, actor)
     undone = ev.DecisionUndone(
         proposal=_proposal(item).pk, item=item.pk, decision=decision.pk, by=actor.name

@@ -86,7 +86,7 @@ def _check_editable(item: ReviewItem, args: dict[str, Json]) -> Proposal:
 
 def _hand_to(actor: Actor, revision: Proposal) -> None:
     """Whoever edited it has it in front of them, unless others alone may sign it."""
-    item = revision.review_items.select_related("proposal", "team").get()
+    item = ReviewItem.objects.openly().select_related("proposal", "team").get(proposal=revision)
     person = cast(User, actor.user)
     if not queue_queries.why_not(item, person, capabilities_of(person)):
         claims.take(actor, item.pk)

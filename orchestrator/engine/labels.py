@@ -5,19 +5,23 @@ a proposal may change (an auditor disagrees, a third person settles it): then it
 whatever was counted from the old one is counted anew.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Q
 
-from orchestrator import audit_queries, calibration_queries
-from orchestrator.core.policy import auditing
+from orchestrator import audit_queries
 from orchestrator.core.policy.terms import Scope
 from orchestrator.engine import sql
-from orchestrator.models import Decision, Proposal, ReviewItem, TrackedLabel, TrackRecord
+from orchestrator.models import (
+    Decision,
+    Disposition,
+    Proposal,
+    ReviewItem,
+    TrackedLabel,
+    TrackRecord,
+)
 
 BATCH = 500
 # An arbitrary number that stands for gathering among the advisory locks.
@@ -36,7 +40,6 @@ _FRESH = """
        AND (l.proposal_id IS NULL OR l.judged_at < i.closed_at)
      GROUP BY i.proposal_id ORDER BY max(i.closed_at) LIMIT %(at_most)s
 """
-KINDS = (*audit_queries.JUDGED_OPENLY, *ReviewItem.BLIND)
 # Nobody would have let it run as it was.
 _CHANGED = (Decision.Verdict.EDIT, Decision.Verdict.RESPOND)
 
@@ -54,7 +57,10 @@ def gather() -> bool:
         ).fetchone() or (False,)
         if not is_ours:
             return False
-        values: dict[str, Any] = {"kinds": [str(kind) for kind in KINDS], "at_most": BATCH}
+        values: dict[str, Any] = {
+            "kinds": [str(kind) for kind in audit_queries.TELLING],
+            "at_most": BATCH,
+        }
         fresh: dict[str, datetime] = dict(sql.execute(_FRESH, values).fetchall())
         if fresh:
             _take_in(fresh)
@@ -63,7 +69,7 @@ def gather() -> bool:
 
 def _take_in(fresh: Mapping[str, datetime]) -> None:
     proposals = Proposal.objects.in_bulk(fresh)
-    said, drawn = _said_of(fresh), _drawn(fresh)
+    said, chances = _said_of(fresh), _chances(fresh)
     records = _records_of(proposals.values())
     found = [
         TrackedLabel(
@@ -72,7 +78,7 @@ def _take_in(fresh: Mapping[str, datetime]) -> None:
             score=proposals[pk].confidence,
             right=said[pk].right,
             said_by=said[pk].said_by,
-            chance=_chance_of(proposals[pk], drawn),
+            chance=chances.get(pk),
             judged_at=judged_at,
         )
         for pk, judged_at in fresh.items()
@@ -134,25 +140,14 @@ def _changed(fresh: Collection[str]) -> set[str]:
     return set(decisions.values_list("item__proposal", flat=True))
 
 
-def _drawn(fresh: Collection[str]) -> Mapping[str, Sequence[str]]:
-    """The kinds of items under which chance, or the policy, put each before people."""
-    items = ReviewItem.objects.filter(proposal__in=fresh).exclude(
-        Q(kind__in=audit_queries.SAMPLED) & ~Q(opened_because=[auditing.DRAWN])
-    )
-    found: dict[str, list[str]] = defaultdict(list)
-    for proposal, kind in items.values_list("proposal", "kind"):
-        found[proposal].append(kind)
-    return found
+def _chances(fresh: Collection[str]) -> Mapping[str, float]:
+    """With which the policy, or chance, put each before people. What somebody picked has none.
 
-
-def _chance_of(proposal: Proposal, drawn: Mapping[str, Sequence[str]]) -> float | None:
-    """None of what somebody picked, and of what a rule held whatever its score."""
-    kinds = drawn.get(proposal.pk, ())
-    wanted = (
-        [ReviewItem.Kind.ESCALATION]
-        if proposal.disposition == calibration_queries.Verdict.ESCALATE
-        else audit_queries.SAMPLED
-    )
-    if not any(kind in wanted for kind in kinds):
-        return None
-    return calibration_queries.chance_of(proposal.disposition) or None
+    Nor has what a rule held whatever its score: its items are of another kind.
+    """
+    escalated = ReviewItem.objects.filter(proposal__in=fresh, kind=ReviewItem.Kind.ESCALATION)
+    drawn = ReviewItem.objects.filter(
+        proposal__in=fresh, kind__in=audit_queries.SAMPLED, chance__gt=0
+    ).exclude(proposal__disposition=Disposition.Verdict.BLOCK)
+    found = {pk: chance or 0.0 for pk, chance in drawn.values_list("proposal", "chance")}
+    return found | dict.fromkeys(escalated.values_list("proposal", flat=True), 1.0)

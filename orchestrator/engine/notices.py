@@ -38,7 +38,7 @@ from orchestrator.models import (
 )
 
 # Handed out one by one, to people who must not know what others made of them.
-UNTOLD = (ReviewItem.Kind.AUDIT, ReviewItem.Kind.BLIND_LABEL)
+UNTOLD = tuple(kind for kind in ReviewItem.BLIND if kind != ReviewItem.Kind.ADJUDICATION)
 TEXT_LENGTH_MAX = 500
 QUOTE_LENGTH_MAX = 160
 # Chat tools make links, mentions and markup of these.

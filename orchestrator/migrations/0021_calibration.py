@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orchestrator', '0015_policies'),
+        ('orchestrator', '0016_sampling'),
         ('orchestrator', '0017_rollups'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -14,6 +14,7 @@ from orchestrator.models.checkpoints import Checkpoint
 from orchestrator.models.contracts import Contract, ContractVersion
 from orchestrator.models.decisions import Batch, Certificate, Comment, Decision, Reason
 from orchestrator.models.effects import Effect, LedgerEntry
+from orchestrator.models.gold import GoldItem, GoldLook
 from orchestrator.models.journal import Command, Event
 from orchestrator.models.notices import (
     Delivery,
@@ -78,6 +79,8 @@ __all__ = [
     "Evaluation",
     "EvaluationPolicy",
     "Event",
+    "GoldItem",
+    "GoldLook",
     "IdempotencyRecord",
     "InboundEvent",
     "ItemDay",

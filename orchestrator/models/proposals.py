@@ -89,6 +89,11 @@ class Proposal(models.Model):
             ),
             # history_queries: what happened to one target. Migration 0008 adds one over the arguments.
             models.Index(fields=["target", "-id"], name="proposal_by_target"),
+            # sampling_queries: how many of a stratum came in a period.
+            models.Index(
+                fields=["agent", "agent_version", "action", "disposition", "id"],
+                name="proposal_by_stratum",
+            ),
             # engine.sweep: revision requests that nobody answered.
             models.Index(
                 fields=["due_at"],
@@ -221,6 +226,8 @@ class Disposition(models.Model):
     band = models.CharField(max_length=20)
     score = models.FloatField(null=True)
     reasons = models.JSONField(default=list)
+    # With which chance it was put before an auditor, whether it was or not; null where nothing draws.
+    draw_chance = models.FloatField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -27,9 +27,13 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def waiting(self) -> "ReviewItemQuerySet":
         return self.filter(status=ReviewItem.Status.WAITING)
 
+    def openly(self) -> "ReviewItemQuerySet":
+        """What people decide seeing everything; what is judged blind is nobody's else to see."""
+        return self.exclude(kind__in=ReviewItem.BLIND)
+
     def in_queue(self) -> "ReviewItemQuerySet":
         """Waiting where people look for work; blind audits are handed out one by one elsewhere."""
-        return self.waiting().exclude(kind__in=ReviewItem.BLIND)
+        return self.waiting().openly()
 
 
 class ReviewItem(models.Model):
@@ -46,11 +50,13 @@ class ReviewItem(models.Model):
         AUDIT = "audit", "Sampled audit"
         BLIND_LABEL = "blind_label", "Blind label"
         ADJUDICATION = "adjudication", "Adjudication"
+        SECOND_REVIEW = "second_review", "Second review"
+        GOLD = "gold", "Gold item"
 
     # Of these kinds, silence until the deadline is a no that the sweeper says.
     EXPIRING = (Kind.GUARDRAIL_FAILURE, Kind.ESCALATION, Kind.RULE_CHANGE)
     # What is decided about these runs nothing; who decides does not see what others made of it.
-    BLIND = (Kind.AUDIT, Kind.BLIND_LABEL, Kind.ADJUDICATION)
+    BLIND = (Kind.AUDIT, Kind.BLIND_LABEL, Kind.ADJUDICATION, Kind.SECOND_REVIEW, Kind.GOLD)
 
     class WakesOn(models.TextChoices):
         """What ends a snooze before its time."""
@@ -100,8 +106,10 @@ class ReviewItem(models.Model):
     )
     # Who may decide; nobody named means whoever may decide at all.
     team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="items")
-    # The item whose verdicts disagree, where a third person says who is right.
+    # What a second person judges blind as well; or the item with a verdict in dispute, for a third.
     about = models.ForeignKey("self", models.PROTECT, null=True, related_name="disputes")
+    # With which chance it was drawn, where chance opened it.
+    chance = models.FloatField(null=True)
     escalated_at = models.DateTimeField(null=True)
     # A hold: the lease names it, and every decision shows it. It ends by the database's clock.
     holder = models.ForeignKey(
@@ -127,9 +135,10 @@ class ReviewItem(models.Model):
 
     class Meta:
         constraints = [
+            # A gold item is one person's own, and several may have the same before them.
             models.UniqueConstraint(
                 fields=["proposal", "kind"],
-                condition=models.Q(status="waiting"),
+                condition=models.Q(status="waiting") & ~models.Q(kind="gold"),
                 name="review_item_one_open_per_kind",
             ),
             models.UniqueConstraint(
@@ -149,6 +158,8 @@ class ReviewItem(models.Model):
                         "audit",
                         "blind_label",
                         "adjudication",
+                        "second_review",
+                        "gold",
                     ],
                     proposal__isnull=False,
                 )
@@ -238,6 +249,12 @@ class ReviewItem(models.Model):
                 fields=["created_at"],
                 name="review_item_sampled",
                 condition=models.Q(kind__in=["audit", "blind_label"]),
+            ),
+            # audit_queries.pairs: what two people judged.
+            models.Index(
+                fields=["closed_at"],
+                name="review_item_judged_twice",
+                condition=models.Q(kind__in=["second_review", "blind_label"], status="decided"),
             ),
             # The search field of the queue.
             GinIndex(

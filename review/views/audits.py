@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from orchestrator.actions import audits as actions
 from orchestrator.actions import claims
 from orchestrator.actions.actor import Actor
-from orchestrator.audit_queries import DISPUTES, SAMPLED
+from orchestrator.audit_queries import DISPUTES, HANDED_OUT
 from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotAllowed, NotFound
 from review import audit_reads
 from review.access import may, requires
@@ -32,11 +32,12 @@ def start(request: HttpRequest) -> HttpResponse:
     """What audits are for, and how many wait. Managers look; nobody sees who said what."""
     reader = _person(request)
     facts = {
-        "waiting": audit_reads.waiting(reader, SAMPLED),
+        "waiting": audit_reads.waiting(reader, HANDED_OUT),
         "disputed": audit_reads.waiting(reader, DISPUTES),
         "today": audit_reads.judged_today(reader),
         "figures": audit_reads.figures(),
         "may_judge": may(reader, "audits.decide"),
+        "may_keep_gold": may(reader, "gold.edit"),
     }
     return render(request, "review/audits.html", facts)
 
@@ -56,7 +57,7 @@ def disputes(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires("audits.decide")
 def take_next(request: HttpRequest) -> HttpResponse:
-    return _hand_out(request, SAMPLED, "audits")
+    return _hand_out(request, HANDED_OUT, "audits")
 
 
 @require_POST
@@ -120,7 +121,7 @@ def keep(request: HttpRequest, audit: str) -> HttpResponse:
     try:
         claims.keep(_actor(request), audit, text_of(request.POST, "lease"))
     except (Conflict, NotFound):
-        return HttpResponse(status=HTTPStatus.CONFLICT)
+        return render(request, "review/audit.html#hold_lost", status=HTTPStatus.CONFLICT)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 

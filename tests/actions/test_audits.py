@@ -31,6 +31,7 @@ from orchestrator.engine.sweep import sweep
 from orchestrator.models import (
     AuditEntry,
     Decision,
+    Disposition,
     Effect,
     Evaluation,
     Event,
@@ -114,11 +115,11 @@ def test_an_accepted_proposal_is_drawn_and_runs_all_the_same(accepted: Proposal)
     ("changes", "kinds"),
     [
         ({"args": HARMLESS, "confidence": 0.7}, {"blind_label"}),
-        ({"args": HARMLESS, "confidence": 0.2}, {"escalation"}),
+        ({"args": HARMLESS, "confidence": 0.2}, {"escalation", "blind_label"}),
         ({}, {"guardrail_failure"}),
     ],
 )
-def test_what_people_decide_anyway_is_not_drawn(
+def test_what_rules_hold_is_not_drawn(
     propose: Propose, rule: Activate, changes: dict[str, Any], kinds: set[str]
 ) -> None:
     rule()
@@ -142,7 +143,7 @@ def test_the_draw_says_the_same_every_time(settings: Settings, propose: Propose)
     made = [propose(args=HARMLESS) for _ in range(12)]
     drawn = set(ReviewItem.objects.values_list("proposal", flat=True))
     ReviewItem.objects.all().delete()
-    again = {one.pk for one in made if drawing.draw(one, "accept")}
+    again = {one.pk for one in made if drawing.draw(one, one.dispositions.get())}
     assert again == drawn
     assert 0 < len(drawn) < 12
 
@@ -159,7 +160,8 @@ def test_some_can_be_picked_whatever_the_draw_says(settings: Settings, propose: 
     item = drawing.open_for([propose(args=HARMLESS)])[0]
     assert item.is_waiting
     # Chance did not pick it, so it is no part of any share.
-    assert audit_queries.strata(timezone.now() - DAY) == []
+    (stratum,) = audit_queries.strata(timezone.now() - DAY)
+    assert (stratum.total, stratum.open) == (1, 0)
 
 
 # Who judges -----------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def test_who_decided_about_it_does_not_label_it(
     rule(effect="two_person")
     held = propose()
     decide(cast.rita, held.review_items.get())
-    drawing.draw(held, "accept")
+    drawing.draw(held, Disposition(verdict="accept", draw_chance=1.0))
     assert audits.take_next(Actor(cast.rita)) is None
     assert audits.take_next(Actor(uma)) is not None
 
@@ -383,7 +385,7 @@ def test_the_queue_does_not_decide_audits(cast: Cast, accepted: Proposal) -> Non
 
 
 def test_audits_do_not_decide_the_queue(cast: Cast, propose: Propose) -> None:
-    item = propose(confidence=0.1).review_items.get()
+    item = propose(confidence=0.1).review_items.get(kind="escalation")
     held = claims.take(Actor(cast.rita), item.pk)
     seen = confirmations.seen(Actor(cast.rita), held)
     with pytest.raises(BadInput, match="no audit"):
@@ -479,7 +481,7 @@ def test_an_auditor_is_believed_more_than_the_queue(
     held = propose()
     decide(cast.rita, held.review_items.get())
     assert audit_queries.truth_of(held) == Truth(True, "review")
-    drawing.draw(held, "accept")
+    drawing.draw(held, Disposition(verdict="accept", draw_chance=1.0))
     judge(uma)
     assert audit_queries.truth_of(held) == Truth(True, "audit")
 

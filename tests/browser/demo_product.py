@@ -35,6 +35,8 @@ class DemoProduct(Product):
         # Everything that is accepted can be audited, so that no test waits for chance.
         # Nor for the time to take something back, nor for a proof that it is still the same person.
         ours = {"DEMO": "1", "AUDIT_SHARE": "1", "UNDO_S": "2", "STEP_UP_MINUTES": "0"}
+        # What only chance would hand out is asked for where it is tested.
+        ours |= {"SECOND_REVIEW_SHARE": "0", "GOLD_SHARE": "0"}
         super().__init__(var_dir, settings=ours | (settings or {}))
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.users: dict[str, str] = {}

@@ -319,6 +319,26 @@ def audit_judged(product: DemoProduct, open_page: Open) -> Page:
     return page
 
 
+def gold_item(product: DemoProduct, open_page: Open) -> Page:
+    """Made of a proposal that somebody has decided, on its own page."""
+    made = approved(product, open_page).url.removeprefix(product.base_url)
+    page = open_page(made, user="admin")
+    page.get_by_text("Make it a gold item").first.click()
+    page.get_by_label("Why, for whoever says otherwise").fill("The photo shows the damage.")
+    page.get_by_role("button", name="Make it a gold item").click()
+    expect(page.get_by_text("The photo shows the damage.")).to_be_visible()
+    return page
+
+
+def gold_refused(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/audits/gold/", user="admin", expected=("422",))
+    page.get_by_label("Id of a settled proposal").fill("prp_unknown")
+    page.get_by_label("Why, for whoever says otherwise").last.fill("It is clear.")
+    page.get_by_role("button", name="Add gold item").click()
+    expect(page.get_by_role("alert").first).to_contain_text("there is none with this id")
+    return page
+
+
 def dispute(product: DemoProduct, open_page: Open) -> Page:
     """The demo's, in the hands of somebody who has not judged it."""
     page = open_page("/audits/adjudicate/", user="admin")
@@ -381,6 +401,7 @@ PAGES: dict[str, Visit] = {
     "audits, for a manager": at("/audits/", user="manager"),
     "audit": audit,
     "audit of somebody else": audit_of_somebody_else,
+    "gold items": at("/audits/gold/", user="admin"),
     "disputes": at("/audits/adjudicate/"),
     "dispute": dispute,
     "teams": at("/settings/teams/", user="manager"),
@@ -449,6 +470,8 @@ MOMENTS: dict[str, Visit] = {
         '"EUR"', '"CHF"', says="It would refuse a value", status="409"
     ),
     "contract with a mistake": contract('"integer"', '"money"', says="must be", status="422"),
+    "gold item": gold_item,
+    "gold refused": gold_refused,
     "audit refused": audit_refused,
     "audit judged": audit_judged,
     "approved": approved,

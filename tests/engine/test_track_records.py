@@ -115,6 +115,7 @@ def test_audits_have_the_chance_that_drew_them(
 ) -> None:
     found = harmless()
     settings.AUDIT_SHARE = 0.25
+    ReviewItem.objects.filter(proposal=found).update(chance=0.25)
     judge(cast.rita, "approve")
     work()
     assert labelled(found) == (True, "audit", 0.25)
@@ -342,14 +343,13 @@ def test_few_more_labels_make_none_anew_and_an_error_does(
 
 
 def test_what_nobody_looked_at_counts_for_its_size(
-    history: Callable[..., None], policy: Any, settings: Settings
+    history: Callable[..., None], policy: Any
 ) -> None:
     """Of what was accepted one in ten was audited: the bound is on all of it."""
     policy()
-    settings.AUDIT_SHARE = 0.1
     history(
         [
-            Told(0.96, right=True if n % 10 == 0 else None, disposition="accept")
+            Told(0.96, right=True if n % 10 == 0 else None, disposition="accept", chance=0.1)
             for n in range(1_000)
         ]
     )

@@ -54,6 +54,8 @@ PAGES: dict[str, str] = {
     "judge_audit": "audits.decide",
     "put_back_audit": "audits.decide",
     "keep_audit": "audits.decide",
+    "gold_items": "gold.edit",
+    "retire_gold": "gold.edit",
     "edit": "queue.decide",
     "claim": "queue.decide",
     "release": "queue.decide",

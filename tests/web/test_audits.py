@@ -335,6 +335,6 @@ def test_one_that_is_lost_at_this_very_moment_is_said_so(
 
 
 def test_what_is_no_audit_is_not_here(rita: Client, propose: Propose, cast: Cast) -> None:
-    item = propose(confidence=0.1).review_items.get()
+    item = propose(confidence=0.1).review_items.get(kind="escalation")
     assert rita.get(f"/audits/{item.pk}/").status_code == 404
     assert rita.post(f"/audits/{item.pk}/judge/", {}).status_code == 404

@@ -39,6 +39,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "calibration.edit",
             "stand_downs.lift",
             "reports.reviewers",
+            "gold.edit",
         }
     )
     | _DECIDE
