@@ -286,7 +286,6 @@ AUDIT_DUE_HOURS = _number("AUDIT_DUE_HOURS", 168, low=1, high=8_760)
 # Calibration: labels that a calibrator needs, what is looked at of one agent version and action, and
 # over how many days scores are compared with those before.
 CALIBRATION_LABELS = _number("CALIBRATION_LABELS", 100, low=30, high=100_000)
-CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 20_000, low=100, high=1_000_000)
 CALIBRATION_PROPOSALS_MAX = _number("CALIBRATION_PROPOSALS_MAX", 200_000, low=100, high=10_000_000)
 CALIBRATION_WINDOW_DAYS = _number("CALIBRATION_WINDOW_DAYS", 180, low=1, high=3_650)
 DRIFT_DAYS = _number("DRIFT_DAYS", 7, low=1, high=365)
