@@ -18,12 +18,14 @@ CHANGE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 RIGHTS: dict[str, tuple[str, ...]] = {
     "django_migrations": READ,
     "orchestrator_auditentry": APPEND,
+    "orchestrator_calibrator": APPEND,
     "orchestrator_certificate": APPEND,
     "orchestrator_checkpoint": APPEND,
     "orchestrator_contract": APPEND,
     "orchestrator_contractversion": APPEND,
     "orchestrator_decision": APPEND,
     "orchestrator_disposition": APPEND,
+    "orchestrator_drift": APPEND,
     "orchestrator_evaluation": APPEND,
     "orchestrator_evaluationpolicy": APPEND,
     # Appended to by the function journal_append alone, which makes the chain.
@@ -35,6 +37,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "orchestrator_routetable": APPEND,
     "orchestrator_run": APPEND,
     "orchestrator_snapshot": APPEND,
+    "orchestrator_thresholdcertificate": APPEND,
 }
 # Columns that may be updated where the table as a whole may not. A run is moved by journal_append
 # alone, but only who may update some of a row can lock it.

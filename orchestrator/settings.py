@@ -285,6 +285,14 @@ REASONS_MAX = _number("REASONS_MAX", 20, low=1, high=100)
 AUDIT_SHARE = _share("AUDIT_SHARE", 0.01)
 LABEL_SHARE = _share("LABEL_SHARE", 0.02)
 AUDIT_DUE_HOURS = _number("AUDIT_DUE_HOURS", 168, low=1, high=8_760)
+# Calibration: labels that a calibrator needs, what is looked at of one agent version and action, and
+# over how many days scores are compared with those before.
+CALIBRATION_LABELS = _number("CALIBRATION_LABELS", 100, low=30, high=100_000)
+CALIBRATION_PROPOSALS_MAX = _number("CALIBRATION_PROPOSALS_MAX", 200_000, low=100, high=10_000_000)
+CALIBRATION_WINDOW_DAYS = _number("CALIBRATION_WINDOW_DAYS", 180, low=1, high=3_650)
+DRIFT_DAYS = _number("DRIFT_DAYS", 7, low=1, high=365)
+# Whoever overturns an automatic accept ends automatic accepting of that kind until a person approves.
+STAND_DOWN = _flag("STAND_DOWN", True)
 # More of what is new, and at least a few of everything; up to so many of one agent in a day.
 NEW_VERSION_SHARE = _share("NEW_VERSION_SHARE", 0.2)
 NEW_VERSION_FIRST = _number("NEW_VERSION_FIRST", 20, low=0, high=1_000)

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from orchestrator import audit_queries
-from orchestrator.actions import claims, confirmations, gold, reviews
+from orchestrator.actions import claims, confirmations, gold, reviews, stand_downs
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.core.errors import AlreadyDecided, BadInput, NotAllowed, NotFound
@@ -171,12 +171,18 @@ def _outcome(item: ReviewItem, decision: Decision) -> str:
         return auditing.compare_with_known(should_run=known.should_run, would_let_run=would_let_run)
     if item.kind == ReviewItem.Kind.ADJUDICATION and item.about is not None:
         auditor = item.about.decisions.latest("pk")
-        return auditing.settle(auditor_would=auditor.verdict == APPROVE, third_would=would_let_run)
+        settled = auditing.settle(
+            auditor_would=auditor.verdict == APPROVE, third_would=would_let_run
+        )
+        stand_downs.settled(item.about, settled)
+        return settled
     proposal = _proposal(item)
     was_let_run = audit_queries.was_done(item, proposal)
     outcome = auditing.compare(was_let_run=was_let_run, would_let_run=would_let_run)
     if outcome == auditing.OVERTURNED:
         open_dispute(item, proposal)
+        if was_let_run:
+            stand_downs.overturned(item, proposal)
     return outcome
 
 

@@ -5,7 +5,7 @@ again later: by a backtest, by a replay, by somebody who wants to know why.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,17 +14,15 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orchestrator import history_queries
-from orchestrator.actions import rounds, scores, thresholds
+from orchestrator.actions import accepting, rounds, scores, thresholds
 from orchestrator.actions.scores import Scored
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.errors import RevisionBlocked
 from orchestrator.core.policy import evaluation, guardrails, history, masking
 from orchestrator.core.policy.changes import is_change
-from orchestrator.core.policy.terms import Scope
 from orchestrator.core.policy.validation import Heard
 from orchestrator.engine import audits
 from orchestrator.models import (
-    ContractVersion,
     Disposition,
     EvaluationPolicy,
     PolicyCheck,
@@ -94,14 +92,14 @@ def judge(
     masked = proposal.contract_version.masked if proposal.contract_version else ()
     text = canonical({**masking.mask(inputs, masked), "now": now.isoformat()})
     snapshot = Snapshot.objects.create(proposal=proposal, inputs=text, digest=digest(text))
-    policy = thresholds.policy_for(scope_of(proposal))
+    policy = thresholds.policy_for(proposal.scope)
     scored = scores.score(proposal, policy.terms, checks, heard)
     # From here on nothing has the values: the reasons of a disposition are those of its checks.
     checks = masking.mask_checks(checks, inputs, masked)
     if is_change(proposal.action):
         outcome = evaluation.Disposition("hold", "escalate", (CHANGE_REASON,), 1)
     else:
-        outcome = evaluation.dispose(scored.score, policy.bands, checks, scored.doubts)
+        outcome = _dispose(proposal, policy, scored, checks)
     if after is not None:
         outcome = _for_people(outcome, after)
     if outcome.verdict == "revise" and rounds_left <= 0:
@@ -109,6 +107,23 @@ def judge(
         outcome = evaluation.Disposition("escalate", outcome.band, reasons, 1)
     is_final = heard is not None or not (policy.validators and outcome.verdict in UNSEEN)
     return Judgement(snapshot, checks, policy, scored, outcome, is_final)
+
+
+def _dispose(
+    proposal: Proposal,
+    policy: EvaluationPolicy,
+    scored: Scored,
+    checks: Sequence[guardrails.Check],
+) -> evaluation.Disposition:
+    """By checks and bands; and what would run by itself, by what it is covered with as well."""
+    outcome = evaluation.dispose(scored.score, policy.bands, checks, scored.doubts)
+    if outcome.verdict != "accept":
+        return outcome
+    limits = accepting.limits_for(proposal, policy.terms)
+    outcome = evaluation.dispose(scored.score, limits.bands, checks, limits.doubts)
+    if outcome.verdict != "accept":
+        return outcome
+    return replace(outcome, reasons=(*outcome.reasons, *limits.because))
 
 
 def _for_people(outcome: evaluation.Disposition, after: Replaced) -> evaluation.Disposition:
@@ -134,7 +149,7 @@ def _rules_for(proposal: Proposal, version: WorkflowVersion) -> list[guardrails.
             action=proposal.action,
             agent=proposal.agent,
             workflow=version.workflow.slug,
-            tier=_tier_of(proposal),
+            tier=proposal.scope.tier,
         )
     ]
 
@@ -176,16 +191,6 @@ def _windows_of(rules: Iterable[guardrails.Rule]) -> dict[str, history.Windows]:
     return {rule.past: history.read_windows(rule.history) for rule in rules}
 
 
-def scope_of(proposal: Proposal) -> Scope:
-    """What terms may name of it."""
-    return Scope(proposal.agent, proposal.agent_version, proposal.action, _tier_of(proposal))
-
-
-def _tier_of(proposal: Proposal) -> str:
-    version = proposal.contract_version
-    return str(version.tier if version else ContractVersion.Tier.NORMAL.value)
-
-
 def _inputs(proposal: Proposal, version: WorkflowVersion) -> dict[str, Json]:
     tainted: list[Json] = list(proposal.tainted)
     return {
@@ -196,7 +201,7 @@ def _inputs(proposal: Proposal, version: WorkflowVersion) -> dict[str, Json]:
             "confidence": proposal.confidence,
             "rationale": proposal.rationale,
             "tainted": tainted,
-            "tier": _tier_of(proposal),
+            "tier": proposal.scope.tier,
         },
         "agent": {
             "name": proposal.agent,

@@ -5,12 +5,13 @@ answer is a doubt, and a doubt is never overruled by a good score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from orchestrator import calibration_queries
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.policy import validation
 from orchestrator.core.policy.guardrails import Check
-from orchestrator.core.policy.terms import Terms
+from orchestrator.core.policy.terms import CALIBRATED, Terms
 from orchestrator.core.policy.validation import Heard
 from orchestrator.models import Evaluation, Proposal, Snapshot
 
@@ -44,11 +45,13 @@ def score(
     proposal: Proposal, terms: Terms, checks: Sequence[Check], heard: Sequence[Heard] | None = None
 ) -> Scored:
     """`heard` is what validators said; None when they were not asked yet, which is no doubt."""
-    opinions = [_stated(proposal), _checked(checks), *map(_validated, heard or ())]
+    confidence, doubts = _confidence(proposal, terms)
+    opinions = [*confidence, _checked(checks), *map(_validated, heard or ())]
     counting = [one.score for one in opinions if one.counts]
     known = [one for one in counting if one is not None]
     lowest = min(known) if len(known) == len(counting) else None
-    doubts = validation.doubts(heard, terms.validators) if heard is not None else ()
+    if heard is not None:
+        doubts = (*doubts, *validation.doubts(heard, terms.validators))
     return Scored(lowest, opinions, doubts)
 
 
@@ -67,10 +70,17 @@ def store(proposal: Proposal, snapshot: Snapshot, scored: Scored) -> None:
     )
 
 
-def _stated(proposal: Proposal) -> Opinion:
-    return Opinion(
+def _confidence(proposal: Proposal, terms: Terms) -> tuple[list[Opinion], tuple[str, ...]]:
+    """As the agent stated it; or calibrated, and then what it stated is kept beside it."""
+    stated = Opinion(
         Evaluator.CONFIDENCE, proposal.agent_version, proposal.confidence, proposal.confidence
     )
+    if terms.score != CALIBRATED:
+        return [stated], ()
+    found = calibration_queries.calibrated(proposal.scope, proposal.confidence)
+    calibrated = Opinion(Evaluator.CALIBRATED, found.version, found.score, proposal.confidence)
+    doubts = (found.doubt,) if found.doubt else ()
+    return [replace(stated, counts=False), calibrated], doubts
 
 
 def _validated(one: Heard) -> Opinion:

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from orchestrator.core.policy.evaluation import Bands
-from orchestrator.core.policy.terms import Scope, Terms, content_hash, most_specific
+from orchestrator.core.policy.terms import Scope, Terms, content_hash
 from orchestrator.models import EvaluationPolicy
 
 FIRST = 1
@@ -12,8 +12,7 @@ FIRST = 1
 
 def policy_for(proposal: Scope) -> EvaluationPolicy:
     """The most specific one in force."""
-    held = [(policy.scope, policy) for policy in EvaluationPolicy.objects.active()]
-    return most_specific(held, proposal) or first_policy()
+    return EvaluationPolicy.objects.deciding(proposal) or first_policy()
 
 
 def first_policy() -> EvaluationPolicy:

@@ -11,6 +11,7 @@ from ninja.parser import Parser
 
 from orchestrator.api import (
     backtests,
+    calibration,
     certificates,
     contracts,
     dead_letters,
@@ -66,6 +67,7 @@ api.add_router("", rules.router)
 api.add_router("", policies.router)
 api.add_router("", backtests.router)
 api.add_router("", evaluation_sets.router)
+api.add_router("", calibration.router)
 api.add_router("", contracts.router)
 api.add_router("", events.router)
 api.add_router("", dead_letters.router)

@@ -33,6 +33,7 @@ CountersignError
 │   ├── ChangeWaiting       somebody already asked for a change of the rule
 │   ├── RoutesChanged       somebody else saved routes in between
 │   ├── ContractChanged     likewise, a version of the contract
+│   ├── StandDownLifted     somebody approved of automatic accepting already
 │   ├── KeyReused           same idempotency key, another body
 │   └── KeyInFlight         same idempotency key, still being answered
 ├── EffectError
@@ -431,6 +432,15 @@ class ContractChanged(Conflict):
     code: ClassVar[str] = "contract-changed"
     seen: int
     current: int
+
+
+@dataclass(eq=False)
+class StandDownLifted(Conflict):
+    """It stands no longer. {winner} approved of automatic accepting again at {at}; nothing was changed."""
+
+    code: ClassVar[str] = "stand-down-lifted"
+    winner: str
+    at: str
 
 
 @dataclass(eq=False)

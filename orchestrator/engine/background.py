@@ -1,4 +1,4 @@
-"""A worker process for what takes long: backtests, and messages that leave Countersign.
+"""A worker process for what takes long: backtests, messages that leave Countersign, track records.
 
 Jobs are rows that are claimed by a lease, so each loop only has to look: when a bell rings, and now and
 then without one. Each kind has a loop of its own, since a backtest may take minutes and a message must
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from orchestrator.engine import backtest, deliveries
+from orchestrator.engine import backtest, deliveries, track_records
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,11 @@ PAUSE_S = 1.0
 type IsStopping = Callable[[], bool]
 
 # Each does one job, or answers that nothing waits.
-JOBS: tuple[Callable[[IsStopping], bool], ...] = (backtest.work_one, deliveries.work_one)
+JOBS: tuple[Callable[[IsStopping], bool], ...] = (
+    backtest.work_one,
+    deliveries.work_one,
+    track_records.work_one,
+)
 
 
 class Background:

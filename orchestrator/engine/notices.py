@@ -10,6 +10,7 @@ agent wrote, no argument, no target. A message carries a link and nothing to dec
     mentioned   the people who were named
     decided     whoever asked. Call it when the decision settles the item
     woken       whoever snoozed it
+    stood_down  whoever may approve of automatic accepting again
 """
 
 import re
@@ -26,7 +27,15 @@ from orchestrator.core.policy import roles
 from orchestrator.core.policy.changes import is_change
 from orchestrator.engine import outbox, sql
 from orchestrator.engine.outbox import Message, call_of, mail_to
-from orchestrator.models import Contract, Decision, Delivery, Notice, NoticeKind, ReviewItem
+from orchestrator.models import (
+    Contract,
+    Decision,
+    Delivery,
+    Notice,
+    NoticeKind,
+    ReviewItem,
+    StandDown,
+)
 
 # Handed out one by one, to people who must not know what others made of them.
 UNTOLD = tuple(kind for kind in ReviewItem.BLIND if kind != ReviewItem.Kind.ADJUDICATION)
@@ -94,6 +103,18 @@ def woken(items: Sequence[ReviewItem]) -> None:
     )
 
 
+def stood_down(stand_down: StandDown) -> None:
+    """Of no item: which audit it was, nobody is told who may have to settle its dispute."""
+    news = _News(
+        None,
+        f"Automatic accepting of {WHAT} stands down: people decide until one approves of it again.",
+        _with_roles(roles.roles_with("stand_downs.lift")),
+        action=stand_down.record.action,
+        page=f"/calibration/{stand_down.record_id}/",
+    )
+    _spread(NoticeKind.STOOD_DOWN, [news])
+
+
 # What is said ---------------------------------------------------------------------------------
 
 _KIND = ReviewItem.Kind
@@ -123,28 +144,24 @@ _PLAIN: dict[str, str] = {
 }
 
 
-def _what(item: ReviewItem, declared: set[str]) -> str:
+def _what(news: "_News", declared: set[str]) -> str:
     """An agent names its action as it likes; only what an admin wrote a contract for is repeated."""
-    if item.kind in _PLAIN:
-        return _PLAIN[item.kind]
-    return item.action if item.action in declared else "an action"
+    if news.item and news.item.kind in _PLAIN:
+        return _PLAIN[news.item.kind]
+    return news.about if news.about in declared else "an action"
 
 
-def _declared(items: Iterable[ReviewItem]) -> set[str]:
-    names = {item.action for item in items if item.action}
+def _declared(news: Iterable["_News"]) -> set[str]:
+    names = {one.about for one in news if one.about}
     known = Contract.objects.filter(kind=Contract.Kind.ACTION, name__in=names)
     return {*known.values_list("name", flat=True), *filter(is_change, names)}
 
 
-def _link(item: ReviewItem) -> str:
-    return f"{settings.BASE_URL}/items/{item.pk}/"
-
-
 @dataclass(frozen=True, slots=True)
 class _News:
-    """One thing that happened to one item."""
+    """One thing that happened to one item, or to an action as a whole."""
 
-    item: ReviewItem
+    item: ReviewItem | None
     phrase: str
     # Told unless they chose otherwise. None: it is addressed to nobody, but some chose to be told.
     people: frozenset[int] | None = None
@@ -152,6 +169,17 @@ class _News:
     quote: str = ""
     # Said to those who are not "you".
     outside: str = ""
+    # Of what is about no item.
+    action: str = ""
+    page: str = ""
+
+    @property
+    def about(self) -> str:
+        return self.item.action if self.item else self.action
+
+    @property
+    def link(self) -> str:
+        return f"{settings.BASE_URL}{self.page or f'/items/{self.item.pk if self.item else ""}/'}"
 
     def text(self, what: str) -> str:
         said = _said(self.phrase, what)
@@ -160,13 +188,13 @@ class _News:
 
     def message(self, kind: str, what: str, *, to_person: bool) -> Message:
         phrase = self.phrase if to_person or not self.outside else self.outside
-        sentence, link = _said(phrase, what), _link(self.item)
+        sentence, link = _said(phrase, what), self.link
         return {
             "kind": str(kind),
-            "item": self.item.pk,
+            "item": self.item.pk if self.item else "",
             "sentence": sentence,
             "link": link,
-            "deadline": self.item.due_at.isoformat(timespec="seconds"),
+            "deadline": self.item.due_at.isoformat(timespec="seconds") if self.item else "",
             "at": timezone.now().isoformat(timespec="seconds"),
             # What chat tools show.
             "text": f"{sentence} {link}",
@@ -218,12 +246,14 @@ class _Subscriber(NamedTuple):
     email: bool
 
     def hears_of(self, news: _News) -> bool:
-        team = news.item.team_id
+        team = news.item.team_id if news.item else None
         if self.endpoint is not None:
             return not self.teams or team in self.teams
         if news.people is not None:
             return self.person in news.people
-        return (team is None or team in self.teams) and self.person != news.item.asked_by_id
+        return (team is None or team in self.teams) and not (
+            news.item and self.person == news.item.asked_by_id
+        )
 
 
 # Whoever has no role any more is told nothing, whatever they chose before.
@@ -265,11 +295,11 @@ def _spread(kind: NoticeKind, news: Sequence[_News]) -> None:
     subscribers = _subscribers(kind, news) if news else []
     if not subscribers:
         return
-    declared = _declared(one.item for one in news)
+    declared = _declared(news)
     notices: list[Notice] = []
     deliveries: list[Delivery] = []
     for one in news:
-        what = _what(one.item, declared)
+        what = _what(one, declared)
         for subscriber in subscribers:
             if subscriber.hears_of(one):
                 notices += _notice(kind, one, what, subscriber)

@@ -1,6 +1,15 @@
 """Tables, constraints and querysets. Rows change only through `actions/` and `engine/`."""
 
 from orchestrator.models.audit import AuditEntry
+from orchestrator.models.calibration import (
+    Calibrator,
+    Drift,
+    StandDown,
+    StandDownCause,
+    ThresholdCertificate,
+    TrackedLabel,
+    TrackRecord,
+)
 from orchestrator.models.checkpoints import Checkpoint
 from orchestrator.models.contracts import Contract, ContractVersion
 from orchestrator.models.decisions import Batch, Certificate, Comment, Decision, Reason
@@ -54,6 +63,7 @@ __all__ = [
     "BacktestFlip",
     "Batch",
     "BrowserSession",
+    "Calibrator",
     "CallDay",
     "Certificate",
     "ChangedDay",
@@ -65,6 +75,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "Disposition",
+    "Drift",
     "Effect",
     "Evaluation",
     "EvaluationPolicy",
@@ -96,7 +107,12 @@ __all__ = [
     "Segment",
     "SignInTry",
     "Snapshot",
+    "StandDown",
+    "StandDownCause",
     "Team",
+    "ThresholdCertificate",
+    "TrackRecord",
+    "TrackedLabel",
     "WebhookEndpoint",
     "WeeklyReport",
     "Workflow",

@@ -23,6 +23,7 @@ class NoticeKind(models.TextChoices):
     DECIDED = "decided", "Something is decided"
     SNOOZE_OVER = "snooze_over", "A snooze is over"
     ADJUDICATION = "adjudication", "Two verdicts disagree"
+    STOOD_DOWN = "stood_down", "Automatic accepting stands down"
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):

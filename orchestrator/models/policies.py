@@ -9,6 +9,10 @@ class EvaluationPolicyQuerySet(models.QuerySet["EvaluationPolicy"]):
     def active(self) -> "EvaluationPolicyQuerySet":
         return self.filter(stage=EvaluationPolicy.Stage.ACTIVE)
 
+    def deciding(self, proposal: terms.Scope) -> "EvaluationPolicy | None":
+        """The most specific one in force."""
+        return terms.most_specific([(one.scope, one) for one in self.active()], proposal)
+
 
 class EvaluationPolicy(models.Model):
     """One immutable version of the terms of one scope. Only its stage moves, as with rules."""

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from orchestrator.core.codec import read
+from orchestrator.core.policy.terms import Scope
 from orchestrator.models.contracts import ContractVersion
 from orchestrator.models.ids import IdField
 from orchestrator.models.policies import EvaluationPolicy
@@ -84,6 +85,10 @@ class Proposal(models.Model):
             models.Index(fields=["disposition", "-id"], name="proposal_by_disposition"),
             models.Index(fields=["action", "-id"], name="proposal_by_action"),
             models.Index(fields=["agent", "-id"], name="proposal_by_agent"),
+            # calibration_queries: all of one track record.
+            models.Index(
+                fields=["agent", "agent_version", "action", "-id"], name="proposal_by_track_record"
+            ),
             # history_queries: what happened to one target. Migration 0008 adds one over the arguments.
             models.Index(fields=["target", "-id"], name="proposal_by_target"),
             # sampling_queries: how many of a stratum came in a period.
@@ -101,6 +106,13 @@ class Proposal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target} ({self.status})"
+
+    @property
+    def scope(self) -> Scope:
+        """What terms may name of it."""
+        version = self.contract_version
+        tier = version.tier if version else ContractVersion.Tier.NORMAL.value
+        return Scope(self.agent, self.agent_version, self.action, str(tier))
 
     @property
     def args(self) -> dict[str, Any]:
@@ -182,6 +194,7 @@ class Evaluation(models.Model):
 
     class Evaluator(models.TextChoices):
         CONFIDENCE = "confidence", "The agent's own confidence"
+        CALIBRATED = "calibrated", "What that confidence has meant so far"
         CHECK = "check", "A deterministic check"
         VALIDATOR = "validator", "A model-based validator"
         PERSON = "person", "A person"

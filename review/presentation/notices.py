@@ -12,6 +12,7 @@ ICONS: dict[str, str] = {
     NoticeKind.DECIDED: "circle-check",
     NoticeKind.SNOOZE_OVER: "calendar-clock",
     NoticeKind.ADJUDICATION: "split",
+    NoticeKind.STOOD_DOWN: "shield-alert",
 }
 # Said to one person, about themselves.
 WHEN: dict[str, str] = {
@@ -23,6 +24,7 @@ WHEN: dict[str, str] = {
     NoticeKind.DECIDED: "You asked for it: a change of the rules, a run you started.",
     NoticeKind.SNOOZE_OVER: "You snoozed it, and it is back.",
     NoticeKind.ADJUDICATION: "Two people judged blind and differ; a third has to say.",
+    NoticeKind.STOOD_DOWN: "An audit overturned what ran by itself, and you may approve of it again.",
 }
 DELIVERIES: dict[str, Look] = {
     Delivery.Status.PENDING: Look("On its way", "info", "clock"),

@@ -12,7 +12,7 @@ from orchestrator.actions import notices as actions
 from orchestrator.actions.actor import Actor
 from orchestrator.actions.notices import Ways
 from orchestrator.core.errors import BadInput, NotFound
-from orchestrator.models import Notice, ReviewItem
+from orchestrator.models import Notice, NoticeKind, ReviewItem
 from review import notice_reads as reads
 from review.access import may, requires
 from review.addresses import page_of
@@ -46,7 +46,9 @@ def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
         notice = actions.read(_actor(request), pk)
     except NotFound as error:
         raise Http404 from error
-    return redirect(page_of(notice.item) if notice.item else "notices")
+    if notice.item:
+        return redirect(page_of(notice.item))
+    return redirect("calibration" if notice.kind == NoticeKind.STOOD_DOWN else "notices")
 
 
 @require_POST

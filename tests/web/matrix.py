@@ -129,6 +129,12 @@ PAGES: dict[str, str] = {
     "policy_backtest": "policies.view",
     "policy_backtest_news": "policies.view",
     "cancel_policy_backtest": "policies.edit",
+    # Calibration.
+    "calibration": "calibration.view",
+    "track_record": "calibration.view",
+    "fit_calibrator": "calibration.edit",
+    "choose_calibrator": "calibration.edit",
+    "lift_stand_down": "stand_downs.lift",
     # Settings.
     "settings": "signed in",
     "people": "people.edit",
@@ -215,6 +221,8 @@ API: dict[str, str] = {
     "GET /api/v1/contracts": "read or propose or events or runs or admin",
     "GET /api/v1/contracts/{kind}/{name}/versions/{number}": "read or propose or events or runs or admin",
     "POST /api/v1/events": "events",
+    "GET /api/v1/calibration": "read or admin",
+    "GET /api/v1/calibration/{record_id}": "read or admin",
     "GET /api/v1/dead-letters": "read or admin",
     "POST /api/v1/dead-letters/redrive": "admin",
     "GET /api/v1/dead-letters/{event_id}": "read or admin",

@@ -14,6 +14,7 @@ _LOOK = frozenset(
         "policies.view",
         "contracts.view",
         "routing.view",
+        "calibration.view",
         # Of people, everybody sees their own line; `reports.reviewers` shows all of them.
         "reports.view",
     }
@@ -40,6 +41,8 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "webhooks.edit",
             "reports.reviewers",
             "evaluation_sets.export",
+            "calibration.edit",
+            "stand_downs.lift",
             "gold.edit",
         }
     )

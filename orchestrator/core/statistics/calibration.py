@@ -46,6 +46,31 @@ class Bin:
         """How far the share lies over the mean score; the agent is too sure where it is negative."""
         return 0.0 if self.share_right is None else self.share_right - (self.mean_score or 0.0)
 
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "above": self.above,
+            "up_to": self.up_to,
+            "k": self.right.k,
+            "n": self.right.n,
+            "part": self.part,
+            "mean_score": self.mean_score,
+            "share_right": self.share_right,
+            "bounds": list(self.bounds),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        low, high = stored["bounds"]
+        return cls(
+            above=stored["above"],
+            up_to=stored["up_to"],
+            right=Rate(stored["k"], stored["n"]),
+            part=stored["part"],
+            mean_score=stored["mean_score"],
+            share_right=stored["share_right"],
+            bounds=(low, high),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
@@ -59,6 +84,25 @@ class Reliability:
     # The mean gap of all bins. Chance alone makes it larger than 0, the more so the fewer labels there
     # are; it says little without the n of each bin.
     calibration_error: float | None
+
+    @property
+    def shows_figures(self) -> bool:
+        return self.labels >= SHARES_FROM
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "bins": [one.to_json() for one in self.bins],
+            "labels": self.labels,
+            "without_score": self.without_score,
+            "unknown": self.unknown,
+            "brier": self.brier,
+            "calibration_error": self.calibration_error,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        bins = tuple(Bin.from_json(one) for one in stored["bins"])
+        return cls(**{**stored, "bins": bins})
 
 
 def reliability(judged: Iterable[Judged], bins: int = BINS) -> Reliability:

@@ -129,14 +129,36 @@ def count_above(proposals: Iterable[Judged], grid: Sequence[float] = GRID) -> tu
     Labels that were drawn with different chances are strata of their own: without those that nobody
     looked at their sizes would be wrong. Proposals without a score are above no threshold.
     """
+    # As in the bands, a score over 1 is one: whatever would be accepted is counted.
+    return rows_of(
+        (
+            Pile(one.score, one.chance, 1, int(one.right is not None), int(one.right is False))
+            for one in proposals
+            if one.score is not None and math.isfinite(one.score)
+        ),
+        grid,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """Proposals of one score that were put before people with one chance, as a database counts them."""
+
+    score: float
+    chance: float
+    total: int
+    examined: int
+    wrong: int
+
+
+def rows_of(piles: Iterable[Pile], grid: Sequence[float] = GRID) -> tuple[Row, ...]:
+    """The same from counts."""
     grid = sorted(set(grid))
     found: dict[float, list[_Counts]] = defaultdict(
         lambda: [_Counts() for _ in range(len(grid) + 1)]
     )
-    for one in proposals:
-        # As in the bands, a score over 1 is one: whatever would be accepted is counted.
-        if one.score is not None and math.isfinite(one.score):
-            found[one.chance][bisect_left(grid, one.score)].add(one.right)
+    for one in piles:
+        found[one.chance][bisect_left(grid, one.score)].add(one)
     above = {chance: _sums_from_above(counts) for chance, counts in found.items()}
     return tuple(Row(at, _strata_at(place, above)) for place, at in enumerate(grid))
 
@@ -147,10 +169,10 @@ class _Counts:
     examined: int = 0
     wrong: int = 0
 
-    def add(self, right: bool | None) -> None:
-        self.total += 1
-        self.examined += right is not None
-        self.wrong += right is False
+    def add(self, one: Pile) -> None:
+        self.total += one.total
+        self.examined += one.examined
+        self.wrong += one.wrong
 
 
 def _sums_from_above(counts: Sequence[_Counts]) -> list[Stratum]:
