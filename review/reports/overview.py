@@ -237,4 +237,5 @@ def _traffic_table(now: Overview) -> Table:
             )
             for one in reversed(now.traffic)
         ],
+        shown_max=DAYS_DRAWN_MAX,
     )
