@@ -18,7 +18,7 @@ from orchestrator.core.definitions import DIRECT
 from orchestrator.core.policy import auditing
 from orchestrator.core.policy.changes import RESERVED
 from orchestrator.core.statistics import buckets
-from orchestrator.models import Disposition
+from orchestrator.models import Disposition, ReviewItem
 
 # An amount of more digits is none that anybody deals in, and would make every sum meaningless.
 AMOUNT_DIGITS_MAX = 15
@@ -223,7 +223,8 @@ SELECT proposal_id, segment_id, disposition, confidence, should_run,
           JOIN orchestrator_decision d ON d.item_id = i.id AND d.undone_at IS NULL
            AND d.verdict IN ('approve', 'reject')
           JOIN (VALUES ('adjudication', %(disputes)s::text[], 1), ('audit', %(sampled)s::text[], 2),
-                       ('review', %(openly)s::text[], 3)) AS source(name, kinds, place)
+                       ('second review', %(second)s::text[], 3), ('review', %(openly)s::text[], 4))
+                AS source(name, kinds, place)
             ON i.kind = ANY(source.kinds)
          ORDER BY p.id, source.place, d.id DESC) AS strongest
  WHERE NOT is_disputed
@@ -388,6 +389,7 @@ def values_of(day: date) -> dict[str, Any]:
         "for_the_first": auditing.FOR_THE_FIRST,
         "sampled": [kind.value for kind in SAMPLED],
         "disputes": [kind.value for kind in DISPUTES],
+        "second": [ReviewItem.Kind.SECOND_REVIEW.value],
         "openly": [kind.value for kind in JUDGED_OPENLY],
     }
 

@@ -4,13 +4,26 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+# What a version of a policy says stays as it was written; its stage moves, as with rules.
+MOVING = """
+DROP TRIGGER append_only ON orchestrator_evaluationpolicy;
+CREATE TRIGGER immutable BEFORE UPDATE ON orchestrator_evaluationpolicy
+    FOR EACH ROW EXECUTE FUNCTION refuse_change_but_for('stage', 'activated_at');
+CREATE TRIGGER no_delete BEFORE DELETE ON orchestrator_evaluationpolicy
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+"""
+UNDO_MOVING = """
+DROP TRIGGER no_delete ON orchestrator_evaluationpolicy;
+DROP TRIGGER immutable ON orchestrator_evaluationpolicy;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON orchestrator_evaluationpolicy
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+"""
+
 # Until now the newest version was in force, for everything.
 STAGES = """
-    ALTER TABLE orchestrator_evaluationpolicy DISABLE TRIGGER append_only;
     UPDATE orchestrator_evaluationpolicy SET stage = 'retired', activated_at = created_at;
     UPDATE orchestrator_evaluationpolicy SET stage = 'active'
      WHERE number = (SELECT max(number) FROM orchestrator_evaluationpolicy);
-    ALTER TABLE orchestrator_evaluationpolicy ENABLE TRIGGER append_only;
 """
 
 
@@ -22,6 +35,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL(MOVING, UNDO_MOVING),
         migrations.AddField(
             model_name='evaluationpolicy',
             name='action',

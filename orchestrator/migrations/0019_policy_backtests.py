@@ -4,21 +4,6 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-# What a version of a policy says stays as it was written; its stage moves, as with rules.
-STAGES = """
-DROP TRIGGER append_only ON orchestrator_evaluationpolicy;
-CREATE TRIGGER immutable BEFORE UPDATE ON orchestrator_evaluationpolicy
-    FOR EACH ROW EXECUTE FUNCTION refuse_change_but_for('stage', 'activated_at');
-CREATE TRIGGER no_delete BEFORE DELETE ON orchestrator_evaluationpolicy
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-"""
-UNDO_STAGES = """
-DROP TRIGGER no_delete ON orchestrator_evaluationpolicy;
-DROP TRIGGER immutable ON orchestrator_evaluationpolicy;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON orchestrator_evaluationpolicy
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-"""
-
 
 class Migration(migrations.Migration):
 
@@ -28,7 +13,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(STAGES, UNDO_STAGES),
         migrations.AddField(
             model_name='backtest',
             name='policy',
