@@ -121,7 +121,7 @@ def _count_proposal(add: Any, labels: dict[Key, tuple[Any, ...]], proposal: Prop
             opened_because=["drawn by chance to be judged blind"],
         )
         openly = proposal.disposition in {"hold", "escalate"} or truth.said_by == "review"
-        known = 1.0 if openly else chance if drawn.exists() else 0.0
+        known = 1.0 if openly else max(chance, 0.0) if drawn.exists() else 0.0
         labels[day, own, proposal.pk] = (
             *(proposal.disposition, proposal.confidence, truth.should_run, known, truth.said_by),
         )
@@ -228,16 +228,8 @@ def _at(args: Any, pointer: str) -> Any:
 
 
 def _chance(disposition: Any) -> float:
-    if disposition is None:
-        return 0.0
-    if hasattr(disposition, "draw_chance"):
-        return float(disposition.draw_chance or 0.0)
-    shares = {
-        "accept": settings.AUDIT_SHARE,
-        "revise": settings.LABEL_SHARE,
-        "block": settings.LABEL_SHARE,
-    }
-    return float(shares.get(disposition.verdict, 0.0))
+    chance = disposition.draw_chance if disposition else None
+    return -1.0 if chance is None else float(chance)
 
 
 def _handled(decision: Decision) -> int:

@@ -18,7 +18,8 @@ from orchestrator.core.definitions import DIRECT
 from orchestrator.core.policy import auditing
 from orchestrator.core.policy.changes import RESERVED
 from orchestrator.core.statistics import buckets
-from orchestrator.models import Disposition, ReviewItem
+from orchestrator.models import ReviewItem
+from orchestrator.models.rollups import UNKNOWN_CHANCE
 
 # An amount of more digits is none that anybody deals in, and would make every sum meaningless.
 AMOUNT_DIGITS_MAX = 15
@@ -95,10 +96,10 @@ INSERT INTO day_proposal
 SELECT p.id, p.created_at, p.slug, p.agent, p.agent_version, p.model, p.action, p.tier,
        CASE WHEN p.is_amount THEN p.unit ELSE '' END, NULL, NULL,
        CASE WHEN p.is_amount THEN p.said::numeric ELSE 0 END, p.disposition, p.status,
-       p.edited_by_id IS NOT NULL, coalesce(d.chance, 0), d.score, p.confidence
+       p.edited_by_id IS NOT NULL, coalesce(d.draw_chance, {UNKNOWN_CHANCE}), d.score, p.confidence
   FROM (SELECT *, coalesce(said ~ '^-?[0-9]{{1,{AMOUNT_DIGITS_MAX}}}$' AND unit ~ '^[A-Z]{{3}}$', false)
                   AS is_amount FROM priced) AS p
-  LEFT JOIN LATERAL (SELECT d.score, CHANCE AS chance FROM orchestrator_disposition d
+  LEFT JOIN LATERAL (SELECT d.score, d.draw_chance FROM orchestrator_disposition d
                       WHERE d.proposal_id = p.id ORDER BY d.id DESC LIMIT 1) AS d ON true
 """
 
@@ -211,7 +212,7 @@ _BUCKET: LiteralString = f"""
 LABELS: LiteralString = """
 SELECT proposal_id, segment_id, disposition, confidence, should_run,
        CASE WHEN disposition IN ('hold', 'escalate') OR said_by = 'review' THEN 1
-            WHEN is_drawn THEN chance ELSE 0 END, said_by
+            WHEN is_drawn THEN greatest(chance, 0) ELSE 0 END, said_by
   FROM (SELECT DISTINCT ON (p.id) p.id AS proposal_id, p.segment_id, p.disposition, p.confidence, p.chance,
                d.verdict = 'approve' AS should_run, i.closed_because = %(overturned)s AS is_disputed,
                source.name AS said_by,
@@ -350,22 +351,12 @@ COUNTERS: tuple[Counter, ...] = (
 
 def gathering() -> Iterator[str]:
     """Everything that fills the temporary tables, in this order."""
-    yield GATHER_PROPOSALS.replace("CHANCE", _chance())
+    yield GATHER_PROPOSALS
     yield GATHER_WORK
     yield GATHER_CALLS
     yield NEW_SEGMENTS
     yield from PLACE
     yield KNOW_AGAIN
-
-
-def _chance() -> str:
-    """With which a disposition was put before an auditor: the one place that knows where that stands."""
-    if any(field.name == "draw_chance" for field in Disposition._meta.get_fields()):
-        return "d.draw_chance"
-    return (
-        "CASE d.verdict WHEN 'accept' THEN %(audit_share)s::float8"
-        " WHEN 'revise' THEN %(label_share)s::float8 WHEN 'block' THEN %(label_share)s::float8 END"
-    )
 
 
 def values_of(day: date) -> dict[str, Any]:
@@ -381,8 +372,6 @@ def values_of(day: date) -> dict[str, Any]:
         "reserved": RESERVED,
         "direct": DIRECT,
         "handled_ms_max": settings.HANDLING_MINUTES_MAX * 60_000,
-        "audit_share": settings.AUDIT_SHARE,
-        "label_share": settings.LABEL_SHARE,
         "drawn": _DRAWN,
         "overturned": auditing.OVERTURNED,
         "for_the_auditor": auditing.FOR_THE_AUDITOR,

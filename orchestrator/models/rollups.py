@@ -17,6 +17,10 @@ def _amount() -> "models.DecimalField[int, int]":
     return models.DecimalField(max_digits=38, decimal_places=0, default=0)
 
 
+# Of what was disposed of before chances were stored, and therefore a sample of its own.
+UNKNOWN_CHANCE = -1
+
+
 class ChangedDay(models.Model):
     """A mark that something in a day changed. Triggers make it in the transaction of the change.
 

@@ -25,7 +25,7 @@ class Stratum:
     agent_version: str
     action: str
     disposition: str
-    # With which chance each was drawn; 0 where none could be.
+    # With which chance each was drawn: 0 where none could be, UNKNOWN_CHANCE where it was not stored then.
     chance: float
     # All proposals of the stratum, drawn or not.
     total: int

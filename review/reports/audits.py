@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.urls import reverse
 
 from orchestrator.core.statistics.strata import Weighted
+from orchestrator.models.rollups import UNKNOWN_CHANCE
 from orchestrator.report_queries import audits as read
 from orchestrator.report_queries.audits import Audits, Stratum
 from orchestrator.report_queries.scope import Scope
@@ -41,6 +42,10 @@ def audits_report(asked: Asked) -> Report:
         ignored=now.ignored,
         is_empty=not now.accepted and not now.others,
     )
+
+
+def _at(chance: float) -> str:
+    return "" if chance == UNKNOWN_CHANCE else f"at {percent(chance)}"
 
 
 def _tiles(now: Audits, before: Audits | None) -> list[Tile]:
@@ -115,7 +120,7 @@ def _row(one: Stratum, scope: Scope, *, labels: bool) -> tuple[Cell, ...]:
         name,
         *((table.plain(said, raw=(one.disposition,)),) if labels else ()),
         table.count(one.total, _listed(one, scope)),
-        Cell(f"{one.drawn:,}", (one.drawn, one.chance), sub=f"at {percent(one.chance)}"),
+        Cell(f"{one.drawn:,}", (one.drawn, one.chance), sub=_at(one.chance)),
         table.rate(one.error),
         Cell(f"{pending:,}", (one.open, one.disputed)),
         Cell(f"{lost:,}", (one.expired, one.unsettled)),
