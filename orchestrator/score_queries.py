@@ -12,19 +12,19 @@ from django.db import connection
 from orchestrator import audit_queries
 from orchestrator.core.policy.backtest import APPROVED, REJECTED, UNKNOWN
 from orchestrator.core.policy.changes import RESERVED
+from orchestrator.core.policy.evaluation import follows_from_score
 from orchestrator.core.policy.queue_load import BLOCKED, Objection, elsewhere
 from orchestrator.core.policy.second_look import Seen
 from orchestrator.core.policy.terms import CALIBRATED, Scope, Terms
 from orchestrator.core.typeid import least_at
 from orchestrator.models import Evaluation, EvaluationPolicy, PolicyCheck
 
-_Evaluator = Evaluation.Evaluator
-
 # The first disposition of each. DISTINCT ON and not LIMIT 1 in a subquery, for which the planner may
 # walk the wrong index.
 _RECORDED: LiteralString = """
     SELECT DISTINCT ON (p.id) p.id, p.created_at, p.agent, p.agent_version, p.action,
-           coalesce(c.tier, 'normal'), p.confidence, d.snapshot_id, d.policy_id, d.verdict, d.band, d.score
+           coalesce(c.tier, 'normal'), p.confidence, d.snapshot_id, d.policy_id, d.verdict, d.band, d.score,
+           coalesce(d.reasons->>0, '')
       FROM {chosen} AS p
       JOIN orchestrator_disposition d ON d.proposal_id = p.id
       LEFT JOIN orchestrator_contractversion c ON c.id = p.contract_version_id
@@ -57,6 +57,16 @@ class Row:
     verdict: str
     band: str
     score: float | None
+    # The first one.
+    reason: str
+
+    def is_doubted(self, terms: Terms) -> bool:
+        """Its score was good enough, or not looked at. Where there was none, that was the doubt."""
+        if self.band != "escalate" or self.score is None:
+            return False
+        return terms.bands.of(self.score) != self.band or (
+            self.verdict == self.band and not follows_from_score(self.reason)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +135,10 @@ def _seen(rows: Sequence[Row], with_opinions: bool) -> list[Seen]:
             stated=row.stated,
             verdict=row.verdict,
             band=row.band,
-            was_doubted=row.band == "escalate" and terms.bands.of(row.score) != "escalate",
+            was_doubted=row.is_doubted(terms),
             people=people.get(row.snapshot, 0),
             human=UNKNOWN if truth is None else APPROVED if truth.should_run else REJECTED,
-            calibrated=said.get(_Evaluator.CONFIDENCE) if was_calibrated else None,
+            calibrated=said.get(CALIBRATED) if was_calibrated else None,
             was_calibrated=was_calibrated,
             validated={one.asks: said[one.name] for one in terms.validators if one.name in said},
         )
@@ -149,15 +159,11 @@ def _people(snapshots: Sequence[int]) -> dict[int, int]:
 
 
 def _opinions(snapshots: Sequence[int]) -> Mapping[int, Mapping[str, float | None]]:
-    """The score of the agent itself, and that of each validator by its name, with which its version begins."""
+    """The calibrated score, and that of each validator by its name."""
     found: dict[int, dict[str, float | None]] = defaultdict(dict)
-    wanted = (_Evaluator.CONFIDENCE, _Evaluator.VALIDATOR)
-    rows = Evaluation.objects.filter(snapshot__in=snapshots, evaluator__in=wanted)
-    for snapshot, evaluator, version, score in rows.values_list(
-        "snapshot", "evaluator", "version", "score"
-    ):
-        name = version.partition(" ")[0] if evaluator == _Evaluator.VALIDATOR else evaluator
-        found[snapshot][name] = score
+    wanted = (CALIBRATED, Evaluation.Evaluator.VALIDATOR)
+    for one in Evaluation.objects.filter(snapshot__in=snapshots, evaluator__in=wanted).defer("raw"):
+        found[one.snapshot_id][getattr(one, "name", "") or one.evaluator] = one.score
     return found
 
 

@@ -8,8 +8,9 @@ import pytest
 from pytest_django import Settings
 
 from orchestrator import backtest_queries, queue
-from orchestrator.actions import backtests, policies, rules
+from orchestrator.actions import backtests, policies, rules, scores
 from orchestrator.actions.actor import Actor
+from orchestrator.actions.scores import Scored
 from orchestrator.core.errors import NotAllowed
 from orchestrator.core.policy.evaluation import Bands
 from orchestrator.core.policy.second_look import Effect
@@ -169,6 +170,23 @@ def test_a_validator_that_was_not_asked_is_not_made_up(
 def test_no_score_escalates_whatever_the_bands(cast: Cast, propose: Propose) -> None:
     propose(confidence=None)
     assert effect_of(look_back(cast, Terms(bands=Bands(0.2, 0.1)))).after["escalate"] == 1
+
+
+def test_what_was_in_doubt_stays_before_people(
+    cast: Cast, propose: Propose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = scores.score
+
+    def doubt(*asked: Any) -> Scored:
+        return replace(scored(*asked), doubts=("accepting stands down",))
+
+    monkeypatch.setattr(scores, "score", doubt)
+    for confidence in (0.95, 0.3):
+        assert propose(confidence=confidence).disposition == "escalate"
+    monkeypatch.undo()
+    assert propose(confidence=0.3).disposition == "escalate"
+    effect = effect_of(look_back(cast, Terms(bands=Bands(0.2, 0.1))))
+    assert (effect.after["escalate"], effect.after["accept"]) == (2, 1)
 
 
 def test_more_accepted_is_more_audited(cast: Cast, propose: Propose, settings: Settings) -> None:

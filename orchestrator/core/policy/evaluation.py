@@ -12,6 +12,8 @@ from typing import Any
 
 from orchestrator.core.policy.guardrails import Check
 
+NO_SCORE = "no usable score was given"
+
 
 @dataclass(frozen=True, slots=True)
 class Bands:
@@ -68,6 +70,11 @@ def dispose(
     return Disposition(band, band, reasons, needed)
 
 
+def follows_from_score(reason: str) -> bool:
+    """Whether the first reason of a disposition that no rule made is its score, and no doubt about it."""
+    return reason in {"", NO_SCORE} or reason.startswith("score ")
+
+
 def _reasons(checks: Sequence[Check]) -> tuple[str, ...]:
     return tuple(f"{check.rule}: {check.reason}" for check in checks)
 
@@ -81,4 +88,4 @@ def _band_reason(score: Any, band: str, bands: Bands) -> str:
         )
     if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):
         return f"score {score} is not over {bands.escalate_at_or_below}"
-    return "no usable score was given"
+    return NO_SCORE
