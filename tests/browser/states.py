@@ -74,6 +74,20 @@ def routes_refused(product: DemoProduct, open_page: Open) -> Page:
     return page
 
 
+def track_record(product: DemoProduct, open_page: Open) -> Page:
+    """Of what the demo decided before anybody came; the background worker takes it in within seconds."""
+    page = open_page("/calibration/", user="admin")
+    lines = page.locator("main table a")
+    for _ in range(60):
+        if lines.count():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    lines.first.click()
+    expect(page.get_by_role("heading", name="What may run by itself")).to_be_visible()
+    return page
+
+
 def approved(product: DemoProduct, open_page: Open) -> Page:
     page = take(proposal()(product, open_page))
     page.get_by_role("button", name="Approve and run").click()
@@ -430,6 +444,8 @@ PAGES: dict[str, Visit] = {
     "contract": at("/contracts/action/refund.create/"),
     "older contract": at("/contracts/action/refund.create/1/", user="admin"),
     "new contract": at("/contracts/new/", user="admin"),
+    "calibration": at("/calibration/"),
+    "calibration of one action": track_record,
     "rules": at("/rules/", user="admin"),
     "rules without a match": at("/rules/?stage=retired&action=no.such"),
     "rule": at("/rules/refund-limit/"),
