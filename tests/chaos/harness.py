@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import checks, claims, holds, mutants
+from tests.chaos.audit_checks import count_audits
 from tests.chaos.backtest_checks import count_backtests
 from tests.chaos.change_checks import count_changes
 from tests.chaos.clients import Client, Load, Told
@@ -55,6 +56,7 @@ class Outcome:
     backtests: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
     queue: dict[str, int] = field(default_factory=dict)
+    audits: dict[str, int] = field(default_factory=dict)
     stall_s: float = 0.0
     restarts: int = 0
     found: dict[str, list[str]] = field(default_factory=dict)
@@ -197,6 +199,7 @@ class Harness:
             self.outcome.backtests = count_backtests(evidence)
             self.outcome.changes = count_changes(evidence)
             self.outcome.queue = count_queue(evidence)
+            self.outcome.audits = count_audits(evidence)
             self.outcome.recoveries_s = claims.recoveries_s(connection, self._deaths())
         self.outcome.found["processes"] = [
             *(f"{name} did not stop when asked to" for name in stubborn),
