@@ -1,13 +1,14 @@
 """An auditor who never tires, and an admin who settles what the auditor disputes.
 
-Whatever one agent was let do by itself the auditor would not have done, once a second: then it stands
-down, until the admin sides with what was done or approves of automatic accepting again. What the product
-confirmed is written down outside of it.
+Every two seconds the auditor would not have done what one agent was let do by itself: then it stands
+down, for a second, until the admin sides with what was done or approves of automatic accepting again.
+What the product confirmed is written down outside of it.
 """
 
 import logging
 import sys
 import time
+import zlib
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -26,11 +27,10 @@ from tests.chaos.workload import AUDITED
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 0.1
+PAUSE_S = 0.2
 # From one stand-down to the next, so that something is let through between them.
-APART = timedelta(seconds=1)
-# Before the admin approves again; meanwhile a third person may have settled it.
-STANDS_FOR = timedelta(milliseconds=500)
+APART = timedelta(seconds=2)
+STANDS_FOR = timedelta(seconds=1)
 
 
 def main(name: str) -> None:
@@ -47,9 +47,10 @@ def main(name: str) -> None:
 
 def look(auditor: Actor, admin: Actor) -> None:
     judge_next(auditor, audit_queries.HANDED_OUT)
-    judge_next(admin, audit_queries.DISPUTES)
-    for stands in StandDown.objects.standing().filter(opened_at__lt=timezone.now() - STANDS_FOR):
-        stand_downs.lift(admin, stands.pk, reason="it was right after all")
+    stands = StandDown.objects.standing().first()
+    if stands is None or stands.opened_at < timezone.now() - STANDS_FOR:
+        judge_next(admin, audit_queries.DISPUTES)
+        lift_anew(admin)
 
 
 def judge_next(me: Actor, kinds: Collection[str]) -> None:
@@ -68,7 +69,16 @@ def judge_next(me: Actor, kinds: Collection[str]) -> None:
     note(me.name, item.pk, verdict, decision.pk)
 
 
+def lift_anew(admin: Actor) -> None:
+    """Where the third person did not side with what was done."""
+    for stands in StandDown.objects.standing():
+        stand_downs.lift(admin, stands.pk, reason="it will do better")
+
+
 def finds_fault(item: ReviewItem) -> bool:
+    """With every other dispute, whatever it is about."""
+    if item.kind in audit_queries.DISPUTES:
+        return zlib.crc32(item.pk.encode()) % 2 == 0
     is_audit = item.kind == ReviewItem.Kind.AUDIT and item.agent == AUDITED
     newest = StandDown.objects.order_by("-pk").first()
     return is_audit and (newest is None or newest.opened_at < timezone.now() - APART)

@@ -22,7 +22,7 @@ from tests.chaos.queue_checks import count_queue
 from tests.chaos.recorder import Recorder
 from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, RESTORER_PROGRAM, ROOT, WITH_DJANGO, Site
 from tests.chaos.steering import LOOK_EVERY_S, Steering
-from tests.chaos.workload import MIX, requests
+from tests.chaos.workload import requests
 
 CLIENTS = 6
 CALM_WITHIN_S = 60
@@ -87,7 +87,7 @@ class Harness:
         token = self._cast()
         self.site.start_crew()
         load = Load(
-            requests(self.options.seed, MIX),
+            requests(self.options.seed, mutants.mix_for(self.options.mutants)),
             Client(self.site.ports, token, self.told),
             self.gauge.has_room,
             CLIENTS,

@@ -9,7 +9,7 @@ from collections.abc import Collection
 import psycopg
 
 from orchestrator.embedded.locations import POSTGRES_DATABASE
-from tests.chaos.workload import AUDITED
+from tests.chaos.workload import AUDITED, MIX
 
 # The check that has to find each; others may find it as well.
 FOUND_BY = {
@@ -23,6 +23,8 @@ FOUND_BY = {
     # Whoever accepts does not hold up a stand-down, which comes between the question and the accept.
     "no-standing-lock": "stand-downs",
 }
+# What one needs much of, to show itself in its short time.
+WANTS = {"no-standing-lock": {"audited": 60}}
 # Those that are found by different checks share a run.
 ROUNDS = (
     ("key-per-attempt", "hold-without-condition", "no-standing-lock"),
@@ -64,6 +66,10 @@ _IN_DATABASE = {
     "each-delivery": _EACH_DELIVERY,
     "no-standing-lock": _NO_STANDING_LOCK,
 }
+
+
+def mix_for(names: Collection[str]) -> dict[str, int]:
+    return MIX | {kind: share for name in names for kind, share in WANTS.get(name, {}).items()}
 
 
 def install(connection: psycopg.Connection, names: Collection[str]) -> None:
