@@ -19,6 +19,7 @@ from orchestrator.core.policy.terms import CALIBRATED, Scope, Terms
 from orchestrator.core.typeid import least_at
 from orchestrator.models import Evaluation, EvaluationPolicy, PolicyCheck
 
+_VALIDATOR = Evaluation.Evaluator.VALIDATOR.value
 # The first disposition of each. DISTINCT ON and not LIMIT 1 in a subquery, for which the planner may
 # walk the wrong index.
 _RECORDED: LiteralString = """
@@ -129,6 +130,7 @@ def _seen(rows: Sequence[Row], with_opinions: bool) -> list[Seen]:
     def seen(row: Row) -> Seen:
         terms, truth = then[row.policy], truths.get(row.id)
         said = opinions.get(row.snapshot, {})
+        calibrated, validated = said.get(CALIBRATED, {}), said.get(_VALIDATOR, {})
         was_calibrated = terms.score == CALIBRATED
         return Seen(
             scope=row.scope,
@@ -138,9 +140,11 @@ def _seen(rows: Sequence[Row], with_opinions: bool) -> list[Seen]:
             was_doubted=row.is_doubted(terms),
             people=people.get(row.snapshot, 0),
             human=UNKNOWN if truth is None else APPROVED if truth.should_run else REJECTED,
-            calibrated=said.get(CALIBRATED) if was_calibrated else None,
+            calibrated=calibrated.get("") if was_calibrated else None,
             was_calibrated=was_calibrated,
-            validated={one.asks: said[one.name] for one in terms.validators if one.name in said},
+            validated={
+                one.asks: validated[one.name] for one in terms.validators if one.name in validated
+            },
         )
 
     return [seen(row) for row in rows]
@@ -158,12 +162,17 @@ def _people(snapshots: Sequence[int]) -> dict[int, int]:
     return {key: int(text) for key, text in asked.items() if text != BLOCKED}
 
 
-def _opinions(snapshots: Sequence[int]) -> Mapping[int, Mapping[str, float | None]]:
-    """The calibrated score, and that of each validator by its name."""
-    found: dict[int, dict[str, float | None]] = defaultdict(dict)
-    wanted = (CALIBRATED, Evaluation.Evaluator.VALIDATOR)
-    for one in Evaluation.objects.filter(snapshot__in=snapshots, evaluator__in=wanted).defer("raw"):
-        found[one.snapshot_id][getattr(one, "name", "") or one.evaluator] = one.score
+type _Scores = Mapping[str, Mapping[str, float | None]]
+
+
+def _opinions(snapshots: Sequence[int]) -> Mapping[int, _Scores]:
+    """By evaluator, each by its name: a validator may have any, and what is calibrated has none."""
+    found: dict[int, dict[str, dict[str, float | None]]] = defaultdict(lambda: defaultdict(dict))
+    rows = Evaluation.objects.filter(
+        snapshot__in=snapshots, evaluator__in=(CALIBRATED, _VALIDATOR)
+    ).values_list("snapshot", "evaluator", "name", "score")
+    for snapshot, evaluator, name, score in rows:
+        found[snapshot][evaluator][name] = score
     return found
 
 

@@ -300,7 +300,7 @@ COUNTERS: tuple[Counter, ...] = (
         SELECT p.segment_id, p.disposition, p.chance,
                CASE WHEN i.status = 'waiting' THEN 'open'
                     WHEN i.status <> 'decided' THEN 'expired'
-                    WHEN i.closed_because <> %(overturned)s THEN 'right'
+                    WHEN i.closed_because = %(confirmed)s THEN 'right'
                     WHEN dispute.closed_because = %(for_the_auditor)s THEN 'wrong'
                     WHEN dispute.closed_because = %(for_the_first)s THEN 'right'
                     WHEN dispute.status = 'waiting' THEN 'disputed'
@@ -373,6 +373,7 @@ def values_of(day: date) -> dict[str, Any]:
         "direct": DIRECT,
         "handled_ms_max": settings.HANDLING_MINUTES_MAX * 60_000,
         "drawn": _DRAWN,
+        "confirmed": auditing.CONFIRMED,
         "overturned": auditing.OVERTURNED,
         "for_the_auditor": auditing.FOR_THE_AUDITOR,
         "for_the_first": auditing.FOR_THE_FIRST,

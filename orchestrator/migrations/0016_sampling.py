@@ -1,8 +1,27 @@
 """Chances are stored with what they drew; second reviews and gold items are blind items too."""
 
+from importlib import import_module
+
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
+
+append_only = import_module("orchestrator.migrations.0002_invariants").append_only
+
+# What people settled stays as it was settled; a gold item is taken back and never deleted.
+GOLD = """
+CREATE TRIGGER immutable BEFORE UPDATE ON orchestrator_golditem
+    FOR EACH ROW EXECUTE FUNCTION refuse_change_but_for('retired_by_id', 'retired_at', 'retired_why');
+CREATE TRIGGER no_delete BEFORE DELETE ON orchestrator_golditem
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON orchestrator_golditem
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+UNDO_GOLD = """
+DROP TRIGGER no_truncate ON orchestrator_golditem;
+DROP TRIGGER no_delete ON orchestrator_golditem;
+DROP TRIGGER immutable ON orchestrator_golditem;
+"""
 
 
 class Migration(migrations.Migration):
@@ -113,4 +132,6 @@ class Migration(migrations.Migration):
             model_name='goldlook',
             constraint=models.UniqueConstraint(fields=('gold', 'reviewer'), name='gold_look_once'),
         ),
+        migrations.RunSQL(GOLD, UNDO_GOLD),
+        append_only("goldlook"),
     ]

@@ -12,7 +12,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.models import EvaluationPolicy, NoticeKind
 from tests.chaos.editor import SLUGS, wording
 from tests.chaos.events import CONTRACT, ROUTES
-from tests.chaos.site import EDITOR, RESTORER, REVIEWERS
+from tests.chaos.site import AUDITOR, EDITOR, RESTORER, REVIEWERS
 from tests.chaos.workload import DEFINITIONS, RULES, VALIDATED, VALIDATORS
 
 SYSTEM = Actor(None)
@@ -21,7 +21,7 @@ SYSTEM = Actor(None)
 def main() -> None:
     admin = Actor(users.create(SYSTEM, username=EDITOR, password=None, role="admin"))
     users.create(SYSTEM, username=RESTORER, password=None, role="admin")
-    for name, role in REVIEWERS.items():
+    for name, role in {AUDITOR: "reviewer", **REVIEWERS}.items():
         users.create(SYSTEM, username=name, password=None, role=role)
     for words in (*RULES, *(wording(slug, 1) for slug in SLUGS)):
         rules.activate(admin, rules.draft(admin, **words))

@@ -3,18 +3,17 @@
 Each check returns the violations it found, as sentences. An empty list from all of them is a green run.
 """
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.chaos.audit_checks import find_accepts_while_standing, find_miscounted_days
 from tests.chaos.backtest_checks import find_miscounted_backtests
 from tests.chaos.change_checks import find_misapplied_changes
 from tests.chaos.clients import Accepted
 from tests.chaos.event_checks import find_misled_events
-from tests.chaos.evidence import CHANGES, Check, Evidence, reference_of
+from tests.chaos.evidence import CHANGES, Check, Evidence, complaints, reference_of
 from tests.chaos.queue_checks import (
     find_bad_certificates,
     find_broken_holds,
@@ -24,7 +23,6 @@ from tests.chaos.queue_checks import (
     find_misjudged_rollbacks,
     find_misplaced_revisions,
 )
-from tests.chaos.site import ROOT
 from tests.chaos.validation_checks import find_unheard_validators
 
 # How runs and outside proposals ended, for the report: a run in which all fail would break no promise.
@@ -35,8 +33,6 @@ ENDS = """
       LEFT JOIN orchestrator_proposal p ON p.run_id = r.id AND w.slug = 'default'
      GROUP BY 1 ORDER BY 1
 """
-# More of the same would say nothing new.
-SHOWN = 10
 # What was undone had been done.
 DONE_ONCE = frozenset({"done", "undoing", "undone"})
 
@@ -103,10 +99,10 @@ _OPEN_PROPOSALS = """
 _OPEN_COMMANDS = """
     SELECT id, kind, status FROM orchestrator_command WHERE status NOT IN ('done', 'failed', 'cancelled')
 """
-# Blind audits run nothing and hold nothing up; nobody here does them.
+# What is judged blind runs nothing and holds nothing up.
 _OPEN_ITEMS = """
     SELECT id, kind FROM orchestrator_reviewitem
-     WHERE status = 'waiting' AND kind NOT IN ('audit', 'blind_label')
+     WHERE status = 'waiting' AND kind NOT IN ('audit', 'blind_label', 'second_review', 'adjudication')
 """
 
 
@@ -184,26 +180,12 @@ _LENGTHS = """
 
 def find_divergences(evidence: Evidence) -> Iterator[str]:
     """P3, P4: every chain of hashes holds, every fold is the stored state, every command is emitted again."""
-    yield from _complaints(evidence, "replay", "--all")
+    yield from complaints(evidence, "replay", "--all")
 
 
 def find_tampering(evidence: Evidence) -> Iterator[str]:
     """P11: what was signed is there, and the copies outside the database say the same."""
-    yield from _complaints(evidence, "verify")
-
-
-def _complaints(evidence: Evidence, *words: str) -> Iterator[str]:
-    """What one of the product's own commands has against the database."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *words],
-        cwd=ROOT,
-        env=evidence.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        yield from done.stderr.splitlines()[-SHOWN:]
+    yield from complaints(evidence, "verify")
 
 
 def find_doubled_completions(evidence: Evidence) -> Iterator[str]:
@@ -307,6 +289,8 @@ def find_refusals(evidence: Evidence) -> Iterator[str]:
 CHECKS: dict[str, Check] = {
     "lost": find_lost,
     "validators": find_unheard_validators,
+    "stand-downs": find_accepts_while_standing,
+    "counters": find_miscounted_days,
     "unfinished": find_unfinished,
     "requests": find_doubled_requests,
     "duplicated": find_duplicated,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import checks, claims, holds, mutants
+from tests.chaos.audit_checks import count_audits
 from tests.chaos.backtest_checks import count_backtests
 from tests.chaos.change_checks import count_changes
 from tests.chaos.clients import Client, Load, Told
@@ -21,7 +22,7 @@ from tests.chaos.queue_checks import count_queue
 from tests.chaos.recorder import Recorder
 from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, RESTORER_PROGRAM, ROOT, WITH_DJANGO, Site
 from tests.chaos.steering import LOOK_EVERY_S, Steering
-from tests.chaos.workload import MIX, requests
+from tests.chaos.workload import requests
 
 CLIENTS = 6
 CALM_WITHIN_S = 60
@@ -55,6 +56,7 @@ class Outcome:
     backtests: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
     queue: dict[str, int] = field(default_factory=dict)
+    audits: dict[str, int] = field(default_factory=dict)
     stall_s: float = 0.0
     restarts: int = 0
     found: dict[str, list[str]] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Harness:
         token = self._cast()
         self.site.start_crew()
         load = Load(
-            requests(self.options.seed, MIX),
+            requests(self.options.seed, mutants.mix_for(self.options.mutants)),
             Client(self.site.ports, token, self.told),
             self.gauge.has_room,
             CLIENTS,
@@ -197,6 +199,7 @@ class Harness:
             self.outcome.backtests = count_backtests(evidence)
             self.outcome.changes = count_changes(evidence)
             self.outcome.queue = count_queue(evidence)
+            self.outcome.audits = count_audits(evidence)
             self.outcome.recoveries_s = claims.recoveries_s(connection, self._deaths())
         self.outcome.found["processes"] = [
             *(f"{name} did not stop when asked to" for name in stubborn),

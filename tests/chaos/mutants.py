@@ -9,6 +9,7 @@ from collections.abc import Collection
 import psycopg
 
 from orchestrator.embedded.locations import POSTGRES_DATABASE
+from tests.chaos.workload import AUDITED, MIX
 
 # The check that has to find each; others may find it as well.
 FOUND_BY = {
@@ -19,10 +20,14 @@ FOUND_BY = {
     "hold-without-condition": "holds",
     # A decision is marked as taken back, and the command that it caused goes on.
     "undo-forgets": "taken-back",
+    # Whoever accepts does not hold up a stand-down, which comes between the question and the accept.
+    "no-standing-lock": "stand-downs",
 }
+# What one needs much of, to show itself in its short time.
+WANTS = {"no-standing-lock": {"audited": 60}}
 # Those that are found by different checks share a run.
 ROUNDS = (
-    ("key-per-attempt", "hold-without-condition"),
+    ("key-per-attempt", "hold-without-condition", "no-standing-lock"),
     ("no-fence", "each-delivery", "undo-forgets"),
 )
 
@@ -43,7 +48,28 @@ CREATE FUNCTION public.hashtextextended(text, bigint) RETURNS bigint LANGUAGE sq
     AS $$ SELECT (random() * 1e18)::bigint $$;
 ALTER DATABASE {POSTGRES_DATABASE} SET search_path = public, pg_catalog;
 """
-_IN_DATABASE = {"no-fence": _NO_FENCE, "each-delivery": _EACH_DELIVERY}
+# The lock that is shared is none, and there is time for what it would have kept apart.
+_NO_STANDING_LOCK = f"""
+CREATE FUNCTION public.pg_advisory_xact_lock_shared(integer, integer) RETURNS void
+    LANGUAGE sql VOLATILE AS $$ SELECT $$;
+CREATE FUNCTION chaos_dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(1);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER chaos_dawdle BEFORE UPDATE OF disposition ON orchestrator_proposal FOR EACH ROW
+    WHEN (NEW.disposition = 'accept' AND NEW.agent = '{AUDITED}') EXECUTE FUNCTION chaos_dawdle();
+ALTER DATABASE {POSTGRES_DATABASE} SET search_path = public, pg_catalog;
+"""
+_IN_DATABASE = {
+    "no-fence": _NO_FENCE,
+    "each-delivery": _EACH_DELIVERY,
+    "no-standing-lock": _NO_STANDING_LOCK,
+}
+
+
+def mix_for(names: Collection[str]) -> dict[str, int]:
+    return MIX | {kind: share for name in names for kind, share in WANTS.get(name, {}).items()}
 
 
 def install(connection: psycopg.Connection, names: Collection[str]) -> None:

@@ -15,11 +15,21 @@ import psycopg
 import redis
 
 from orchestrator.embedded.locations import valkey_socket
-from tests.chaos.site import EDITOR_PROGRAM, LEASE_S, RESTORER_PROGRAM, REVIEWERS, Site
+from tests.chaos.site import (
+    AUDITOR_PROGRAM,
+    EDITOR_PROGRAM,
+    LEASE_S,
+    RESTORER_PROGRAM,
+    REVIEWERS,
+    Site,
+)
 
 WORKERS = ("worker-agents", "worker-effects", "worker-isolated")
 BACKGROUND = "worker-background"
-PEOPLE = (*(f"reviewer-{name}" for name in REVIEWERS), EDITOR_PROGRAM, RESTORER_PROGRAM)
+PEOPLE = (
+    *(f"reviewer-{name}" for name in REVIEWERS),
+    *(EDITOR_PROGRAM, RESTORER_PROGRAM, AUDITOR_PROGRAM),
+)
 # From one fault to the next; about one a second is what two cores survive with work still moving.
 PAUSE_S = (0.6, 2.2)
 STOPPED_S = LEASE_S + 2.0
@@ -176,7 +186,7 @@ def kill_web(nemesis: Nemesis) -> Struck:
 
 
 def kill_reviewer(nemesis: Nemesis) -> Struck:
-    """Or one of the admins: whose rules they decide about, and who takes back what was done."""
+    """Or an admin, whose rules they decide about or who takes back what was done; or the auditor."""
     name = nemesis.choose_name(PEOPLE)
     return _kill(name, nemesis.site.crew.pid(name))
 

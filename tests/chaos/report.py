@@ -19,7 +19,17 @@ STALL_MAX_S = 15
 RECOVERY_P99_MAX_S = LEASE_S + 15
 SHOWN = 10
 TITLES = (
-    *("ends", "events", "backtests", "changes", "decisions", "queue", "effects", "answers"),
+    *(
+        "ends",
+        "events",
+        "backtests",
+        "changes",
+        "decisions",
+        "queue",
+        "audits",
+        "effects",
+        "answers",
+    ),
     *("faults", "failpoints", "checks"),
 )
 
@@ -45,6 +55,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "backtests": outcome.backtests,
         "changes": outcome.changes,
         "queue": outcome.queue,
+        "audits": outcome.audits,
         "faults": outcome.faults,
         "failpoints": outcome.failpoints,
         "restarts": outcome.restarts,
@@ -103,6 +114,8 @@ def _shortfalls(outcome: Outcome) -> Iterator[str]:
     for name, hits in outcome.failpoints.items():
         if hits < HITS_MIN:
             yield f"failpoint {name} was hit {hits} times, of at least {HITS_MIN}"
+    if not outcome.audits["stood down"]:
+        yield "nothing ever stood down"
     if outcome.workflows < outcome.options.workflows:
         yield f"{outcome.workflows} workflows were accepted, of at least {outcome.options.workflows}"
     if outcome.stall_s > STALL_MAX_S:

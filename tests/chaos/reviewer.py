@@ -179,7 +179,7 @@ def edit(me: Actor, item: ReviewItem) -> None:
         reason="wrong_value",
     )
     note(me.name, item.pk, "edit", Decision.objects.get(item=item, verdict="edit").pk)
-    opened = revision.review_items.get()
+    opened = ReviewItem.objects.openly().get(proposal=revision)
     claims.release(me, opened.pk, opened.lease)
 
 

@@ -28,8 +28,9 @@ LEASE_S = 4
 FORGETFUL = ("web-2", "reviewer-rolf")
 # Two of them may decide about rules as well.
 REVIEWERS = {"rita": "reviewer", "rolf": "admin", "remy": "admin"}
-EDITOR, RESTORER = "ada", "otto"
+EDITOR, RESTORER, AUDITOR = "ada", "otto", "aude"
 EDITOR_PROGRAM, RESTORER_PROGRAM = f"editor-{EDITOR}", f"restorer-{RESTORER}"
+AUDITOR_PROGRAM = f"auditor-{AUDITOR}"
 # Queue, processes, threads.
 WORKERS = (("agents", 2, 8), ("effects", 2, 8), ("isolated", 1, 4), ("background", 2, 1))
 READY_WITHIN_S = 60
@@ -115,6 +116,8 @@ class Site:
             "EFFECT_RETRY_MINUTES": "10",
             "CLAIM_MINUTES": "1",
             "UNDO_S": "1",
+            "AUDIT_SHARE": "0.5",
+            "REPORTS_REFRESH_S": "1",
             "WEBHOOK_HOSTS_TRUSTED": "127.0.0.1",
             "AGENT_MODULES": "tests.chaos.plugin",
             "EXECUTOR_DEFAULT": "mindful",
@@ -138,6 +141,7 @@ class Site:
             yield self._program(f"reviewer-{name}", *WITH_DJANGO, "tests.chaos.reviewer", name)
         yield self._program(EDITOR_PROGRAM, *WITH_DJANGO, "tests.chaos.editor", EDITOR)
         yield self._program(RESTORER_PROGRAM, *WITH_DJANGO, "tests.chaos.restorer", RESTORER)
+        yield self._program(AUDITOR_PROGRAM, *WITH_DJANGO, "tests.chaos.auditor", AUDITOR)
 
     def _program(self, name: str, *words: str) -> Program:
         changed = {"EXECUTOR_DEFAULT": "forgetful"} if name in FORGETFUL else {}

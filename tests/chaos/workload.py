@@ -36,6 +36,8 @@ VALIDATORS = [
     {"name": name, "agent": "chaos.validate", "rubric": "Is it even?", "timeout_s": 20}
     for name in ("one", "two")
 ]
+# Whose accepts an auditor overturns again and again.
+AUDITED = "chaos-audited"
 
 
 def _function(name: str, *, isolated: bool = False) -> dict[str, Any]:
@@ -151,6 +153,7 @@ MIX: dict[str, int] = {
     "absurd": 3,
     "validated": 6,
     "doubted": 3,
+    "audited": 10,
     "refund": 15,
     "refund-held": 6,
     "fan-out": 10,
@@ -195,7 +198,9 @@ def _request(kind: str, reference: str, drawer: random.Random) -> Request:
     return Request(kind, reference, "/api/v1/runs", body, SIGNALS.get(kind, ()))
 
 
-PROPOSALS = frozenset({"accepted", "held", "large", "absurd", "validated", "doubted"})
+PROPOSALS = frozenset({"accepted", "held", "large", "absurd", "validated", "doubted", "audited"})
+# Of the others it is the one agent.
+AGENTS = {"validated": VALIDATED[0], "doubted": VALIDATED[0], "audited": AUDITED}
 AMOUNTS = {
     "held": HELD,
     "large": LARGE,
@@ -210,7 +215,7 @@ SIGNALS: dict[str, tuple[dict[str, Any], ...]] = {
 
 def _proposal(kind: str, reference: str, amount: int) -> dict[str, Any]:
     return {
-        "agent": VALIDATED[0] if kind in {"validated", "doubted"} else "chaos",
+        "agent": AGENTS.get(kind, "chaos"),
         "action": "refund.create",
         "target": f"order/{reference}",
         "args": {"reference": reference, "amount_minor": amount},

@@ -19,6 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from pytest_django import Settings
 
+from orchestrator import audit_queries
 from orchestrator.actions import (
     audits,
     claims,
@@ -183,8 +184,11 @@ class History:
 
     def judge(self) -> None:
         actor = Actor(self.chance.choice(self.people))
+        # As if what they sleep for had come about: whoever decides openly has, or never will.
+        asleep = ReviewItem.objects.waiting().filter(kind__in=audit_queries.HANDED_OUT)
+        asleep.update(snoozed_until=None)
         item = audits.take_next(
-            actor, kinds=self.chance.choice([["audit", "blind_label"], ["adjudication"]])
+            actor, kinds=self.chance.choice([audit_queries.HANDED_OUT, audit_queries.DISPUTES])
         )
         if item is None:
             raise Impossible
@@ -238,7 +242,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 @pytest.fixture
 def ruled(rule: Activate, cast: Cast, settings: Settings) -> None:
-    settings.AUDIT_SHARE = settings.LABEL_SHARE = 0.6
+    settings.AUDIT_SHARE = settings.LABEL_SHARE = settings.SECOND_REVIEW_SHARE = 0.6
     settings.UNDO_S = 2
     contract = {"kind": "action", "name": "refund.create", "schema": REFUND, "timeout_s": 60}
     contracts.save(SYSTEM, **contract, review=MONEY, tier="low")

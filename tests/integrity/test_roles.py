@@ -70,6 +70,8 @@ REFUSED = {
     "a checkpoint is deleted": "DELETE FROM orchestrator_checkpoint",
     "an audit entry is changed": "UPDATE orchestrator_auditentry SET verb = ''",
     "a decision is deleted": "DELETE FROM orchestrator_decision",
+    "a settled answer is changed": "UPDATE orchestrator_golditem SET should_run = true",
+    "who was tried on what is forgotten": "DELETE FROM orchestrator_goldlook",
     "a migration is forgotten": "DELETE FROM django_migrations",
     "anything else is emptied": "TRUNCATE orchestrator_command",
 }
@@ -106,9 +108,12 @@ def test_the_list_of_rights_names_what_is_written_once(urls: Urls) -> None:
         )
         written_once = {table for (table,) in found}
     limited = {table for table, rights in RIGHTS.items() if rights in (READ, APPEND)}
-    # A decision may be marked as taken back, once, and the stage of a policy moves; triggers of their
-    # own see to that.
-    moving = {"orchestrator_run", "orchestrator_decision", "orchestrator_evaluationpolicy"}
+    # A decision or a gold item may be marked as taken back, and the stage of a policy moves; triggers
+    # of their own see to that.
+    moving = {
+        *("orchestrator_run", "orchestrator_decision"),
+        *("orchestrator_evaluationpolicy", "orchestrator_golditem"),
+    }
     assert limited - written_once == {"django_migrations"} | moving
     assert written_once - limited == set()
 
