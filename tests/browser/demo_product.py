@@ -37,6 +37,8 @@ class DemoProduct(Product):
         ours = {"DEMO": "1", "AUDIT_SHARE": "1", "UNDO_S": "2", "STEP_UP_MINUTES": "0"}
         # What only chance would hand out is asked for where it is tested.
         ours |= {"SECOND_REVIEW_SHARE": "0", "GOLD_SHARE": "0"}
+        # The validators that policies of these tests ask.
+        ours |= {"AGENT_MODULES": "tests.judges"}
         super().__init__(var_dir, settings=ours | (settings or {}))
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.users: dict[str, str] = {}
