@@ -133,10 +133,6 @@ class Migration(migrations.Migration):
             name='kinds',
             field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('item_opened', 'Something waits for a decision'), ('item_expired', 'Nobody decided in time'), ('item_escalated', 'Something is escalated'), ('item_assigned', 'Something is assigned'), ('mentioned', 'Somebody is mentioned'), ('decided', 'Something is decided'), ('snooze_over', 'A snooze is over'), ('adjudication', 'Two verdicts disagree'), ('stood_down', 'Automatic accepting stands down')], max_length=20)),
         ),
-        migrations.AddIndex(
-            model_name='proposal',
-            index=models.Index(fields=['agent', 'agent_version', 'action', '-id'], name='proposal_by_track_record'),
-        ),
         migrations.AddField(
             model_name='calibrator',
             name='fitted_by',

@@ -85,13 +85,9 @@ class Proposal(models.Model):
             models.Index(fields=["disposition", "-id"], name="proposal_by_disposition"),
             models.Index(fields=["action", "-id"], name="proposal_by_action"),
             models.Index(fields=["agent", "-id"], name="proposal_by_agent"),
-            # calibration_queries: all of one track record.
-            models.Index(
-                fields=["agent", "agent_version", "action", "-id"], name="proposal_by_track_record"
-            ),
             # history_queries: what happened to one target. Migration 0008 adds one over the arguments.
             models.Index(fields=["target", "-id"], name="proposal_by_target"),
-            # sampling_queries: how many of a stratum came in a period.
+            # sampling_queries: how many of a stratum came in a period. calibration_queries: its newest.
             models.Index(
                 fields=["agent", "agent_version", "action", "disposition", "id"],
                 name="proposal_by_stratum",

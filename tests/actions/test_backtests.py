@@ -84,7 +84,7 @@ def test_asking_again_gives_the_one_that_is_open(cast: Cast, version: RuleVersio
 @pytest.mark.parametrize("who", ["rita", "max", "agents"])
 def test_only_admins_may(cast: Cast, version: RuleVersion, who: str) -> None:
     actor = Actor(getattr(cast, who))
-    with pytest.raises(NotAllowed, match="may not backtest rules"):
+    with pytest.raises(NotAllowed, match="may not backtest a rule"):
         backtests.request(actor, version)
     asked = backtests.request(Actor(cast.ada), version)
     with pytest.raises(NotAllowed, match="may not cancel backtests"):

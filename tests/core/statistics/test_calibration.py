@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.codec import canonical
 from orchestrator.core.policy.evaluation import Bands
 from orchestrator.core.statistics.calibration import (
     Calibrator,
+    Reliability,
     edges_of,
     fit_binned,
     fit_isotonic,
@@ -216,3 +218,9 @@ def test_a_hundred_thousand_points_take_less_than_a_second() -> None:
     found = isotonic(values, [1.0] * len(values))
     assert time.process_time() - began < 1
     assert found == sorted(found)
+
+
+def test_what_scores_meant_can_be_stored() -> None:
+    told = [Judged(n / 40, n % 3 > 0, 0.5 if n % 2 else 1.0) for n in range(41)]
+    found = reliability([*told, Judged(None, True), Judged(0.5, None)])
+    assert Reliability.from_json(json.loads(canonical(found.to_json()))) == found
