@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,15 @@ class DemoProduct(Product):
         )
         assert answer.status_code == httpx.codes.OK, answer.text
         return dict(answer.json())
+
+    def item_of(self, run: str) -> str:
+        """What a run asks people. It waits a moment before the item is open."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if item := self.fetch_run(run)["works"][-1]["review_item"]:
+                return str(item)
+            time.sleep(0.1)
+        raise AssertionError(f"{run} asks nothing")
 
     def _as(self, token: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[token]}"}

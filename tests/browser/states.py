@@ -43,7 +43,7 @@ def run(workflow: str, user: str = "admin") -> Visit:
 def question(product: DemoProduct, open_page: Open) -> Page:
     product.save("refunds", WORKFLOWS["refunds"])
     made = product.run("refunds", {"order": "A-20931"})
-    return open_page(f"/items/{made['works'][-1]['review_item']}/")
+    return open_page(f"/items/{product.item_of(made['id'])}/")
 
 
 def event(product: DemoProduct, open_page: Open) -> Page:
@@ -89,7 +89,7 @@ def track_record(product: DemoProduct, open_page: Open) -> Page:
 
 
 def stand_down(product: DemoProduct, open_page: Open) -> Page:
-    """The demo's: an auditor would have refunded less than what was accepted."""
+    """The demo's: an auditor would have rejected what ran by itself."""
     page = open_page("/calibration/", user="admin")
     row = page.get_by_role("row").filter(has_text="stands down")
     for _ in range(60):
