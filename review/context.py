@@ -21,20 +21,23 @@ class Entry(NamedTuple):
     icon: str
     keys: str
     capability: str
+    # Stands a little apart from the one above it: something else begins.
+    is_apart: bool = False
 
 
+# What is done every day; what decides about it; what it is made of; looking back.
 NAVIGATION = (
     Entry("queue", "Queue", "inbox", "g q", "queue.view"),
     Entry("audits", "Audits", "eye-off", "g a", "queue.view"),
     Entry("proposals", "Proposals", "layers", "g p", "proposals.view"),
     Entry("runs", "Runs", "activity", "g r", "runs.view"),
-    Entry("workflows", "Workflows", "workflow", "g w", "runs.view"),
-    Entry("rules", "Rules", "list-checks", "g u", "rules.view"),
+    Entry("rules", "Rules", "list-checks", "g u", "rules.view", is_apart=True),
     Entry("policies", "Policies", "target", "g i", "policies.view"),
     Entry("calibration", "Calibration", "gauge", "g b", "calibration.view"),
+    Entry("workflows", "Workflows", "workflow", "g w", "runs.view", is_apart=True),
     Entry("contracts", "Contracts", "braces", "g c", "contracts.view"),
     Entry("routing", "Routing", "route", "g o", "routing.view"),
-    Entry("reports", "Reports", "trending-up", "g t", "reports.view"),
+    Entry("reports", "Reports", "trending-up", "g t", "reports.view", is_apart=True),
     Entry("audit_log", "Audit log", "scroll-text", "g l", "audit.view"),
 )
 

@@ -16,7 +16,7 @@ ARGUMENTS = "proposal.args."
 class ActionForm(forms.Form):
     action = forms.ChoiceField(label="Action")
 
-    def __init__(self, data: Mapping[str, Any], actions: Sequence[str]) -> None:
+    def __init__(self, data: Mapping[str, Any] | None, actions: Sequence[str]) -> None:
         super().__init__(data)
         choices = [("", "Choose one"), *((name, name) for name in actions)]
         self.fields["action"].choices = choices  # type: ignore[attr-defined]

@@ -52,9 +52,15 @@ def slow(call: AgentCall) -> Any:
     return _says("pass", 0.99)
 
 
+def pondering(call: AgentCall) -> Any:
+    """So long that a page can be looked at meanwhile."""
+    time.sleep(20)
+    return _says("pass", 0.99)
+
+
 AGENTS = {
     f"judge.{function.__name__}": function
-    for function in (calm, lukewarm, stern, babbling, broken, away, costly, slow)
+    for function in (calm, lukewarm, stern, babbling, broken, away, costly, slow, pondering)
 }
 
 

@@ -179,7 +179,8 @@ def _audit_some(people: dict[str, User]) -> None:
     """So few proposals that chance would hardly pick one of them. One verdict is in, and in dispute."""
     open_for(Proposal.objects.filter(target__in=AUDITED).order_by("pk"))
     reviewer = Actor(people["reviewer2"])
-    item = audits.take_next(reviewer)
+    disputed = ReviewItem.objects.filter(kind=ReviewItem.Kind.AUDIT, target=DISPUTED)
+    item = claims.take_next(reviewer, among=disputed)
     if item is not None:
         audits.judge(
             reviewer,
@@ -387,6 +388,8 @@ SUGGESTIONS: tuple[Suggestion, ...] = (
 
 # Three that ran without a person and one that a rule blocked: whoever audits cannot tell which.
 AUDITED = ("order/A-20918", "invoice/2026-1187", "account/C-3318", "user/t.brandt")
+# No refund: what that agent proposes next is to run by itself, and not to stand down.
+DISPUTED = "account/C-3318"
 
 DECIDED: dict[str, tuple[str, str, str]] = {
     "order/A-20920": ("approve", "", "Seen the photo, the hinge is broken."),

@@ -45,7 +45,7 @@ def _show(
     request: HttpRequest, action: str, *, status: HTTPStatus = HTTPStatus.OK, **more: Any
 ) -> HttpResponse:
     known = suggestion_queries.actions()
-    form = ActionForm({"action": action}, known)
+    form = ActionForm({"action": action} if action else None, known)
     found = suggestion_queries.suggested_for(action) if action in known else None
     facts = {
         "form": form,

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class DemoProduct(Product):
         ours = {"DEMO": "1", "AUDIT_SHARE": "1", "UNDO_S": "2", "STEP_UP_MINUTES": "0"}
         # What only chance would hand out is asked for where it is tested.
         ours |= {"SECOND_REVIEW_SHARE": "0", "GOLD_SHARE": "0"}
+        # The validators that policies of these tests ask.
+        ours |= {"AGENT_MODULES": "tests.judges"}
         super().__init__(var_dir, settings=ours | (settings or {}))
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.users: dict[str, str] = {}
@@ -99,6 +102,15 @@ class DemoProduct(Product):
         )
         assert answer.status_code == httpx.codes.OK, answer.text
         return dict(answer.json())
+
+    def item_of(self, run: str) -> str:
+        """What a run asks people. It waits a moment before the item is open."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if item := self.fetch_run(run)["works"][-1]["review_item"]:
+                return str(item)
+            time.sleep(0.1)
+        raise AssertionError(f"{run} asks nothing")
 
     def _as(self, token: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[token]}"}

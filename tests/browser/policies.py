@@ -1,15 +1,20 @@
 """Evaluation policies for the browser tests: written and tried over the API."""
 
 import secrets
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.demo_product import DemoProduct
 from tests.browser.rules import finish, send
+from tests.browser.steps import take, write_rejection
+from tests.judges import validator
 
 
-def write_policy(product: DemoProduct, agent: str = "", *, accept_above: float = 0.8) -> int:
+def write_policy(
+    product: DemoProduct, agent: str = "", *, accept_above: float = 0.8, validators: Any = ()
+) -> int:
     """For an agent that nobody else proposes as, unless one is named. It has scores on both sides."""
     if not agent:
         agent = f"agent-{secrets.token_hex(4)}"
@@ -21,7 +26,8 @@ def write_policy(product: DemoProduct, agent: str = "", *, accept_above: float =
         "scope": {"agent": agent},
         "accept_above": accept_above,
         "escalate_at_or_below": 0.4,
-        "target_error": 0.02,
+        "target_error": None if validators else 0.02,
+        "validators": list(validators),
         "note": "They are right more often than they say.",
     }
     return int(send(product, "POST", "/policies", body)["number"])
@@ -54,6 +60,44 @@ def change(product: DemoProduct, open_page: Open) -> Page:
     finish(product, f"/policies/{number}/backtest")
     asked = send(product, "POST", f"/policies/{number}/activate", {"note": "It was tried."})
     return open_page(f"/proposals/{asked['proposal']}/", user="admin2")
+
+
+def put_in_force(product: DemoProduct, open_page: Open, *validators: str) -> str:
+    """For an agent of its own, whose name is returned: what it proposes, these are asked about."""
+    asked = [validator(name, timeout_s=60) for name in validators]
+    number = write_policy(product, validators=asked)
+    finish(product, f"/policies/{number}/backtest")
+    wish = send(product, "POST", f"/policies/{number}/activate", {"note": "It was tried."})
+    page = open_page(f"/proposals/{wish['proposal']}/", user="admin2")
+    take(page).get_by_role("button", name="Approve the change").click()
+    expect(page.locator("#outcome")).to_contain_text("Done")
+    return agent_of(product, number)
+
+
+def small_refund(product: DemoProduct, agent: str) -> str:
+    """Its address. No rule holds it, and the agent is sure."""
+    made = product.submit(agent=agent, args={"amount_minor": 900, "currency": "EUR"})
+    return f"/proposals/{made['id']}/"
+
+
+def being_evaluated(product: DemoProduct, open_page: Open) -> Page:
+    agent = put_in_force(product, open_page, "calm", "pondering")
+    page = open_page(small_refund(product, agent))
+    expect(page.get_by_text("pondering is asked")).to_be_visible()
+    return page
+
+
+def failed_by_a_validator(product: DemoProduct, open_page: Open) -> Page:
+    """By one that says no and by one that says nothing; decided, so that it is told."""
+    agent = put_in_force(product, open_page, "calm", "stern", "broken")
+    address = small_refund(product, agent)
+    product.fetch(address.split("/")[2], wait=20)
+    page = take(open_page(address))
+    expect(page.get_by_text("what validators say are shown after you decide")).to_be_visible()
+    write_rejection(page, "Wrong value", "It promises too much.").click()
+    expect(page.locator("#outcome")).to_contain_text("Wrong value")
+    expect(page.get_by_text("Validator stern")).to_be_visible()
+    return page
 
 
 def being_written(product: DemoProduct, open_page: Open) -> Page:

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser import policies
+from tests.browser import policies, suggestions
 from tests.browser.conftest import Open
 from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, UNDOABLE_FOR_A_MINUTE, DemoProduct
 from tests.browser.notices import notices, webhook, webhook_refused, webhook_secret
@@ -43,7 +43,7 @@ def run(workflow: str, user: str = "admin") -> Visit:
 def question(product: DemoProduct, open_page: Open) -> Page:
     product.save("refunds", WORKFLOWS["refunds"])
     made = product.run("refunds", {"order": "A-20931"})
-    return open_page(f"/items/{made['works'][-1]['review_item']}/")
+    return open_page(f"/items/{product.item_of(made['id'])}/")
 
 
 def event(product: DemoProduct, open_page: Open) -> Page:
@@ -85,6 +85,20 @@ def track_record(product: DemoProduct, open_page: Open) -> Page:
         page.reload()
     lines.first.click()
     expect(page.get_by_role("heading", name="What may run by itself")).to_be_visible()
+    return page
+
+
+def stand_down(product: DemoProduct, open_page: Open) -> Page:
+    """The demo's: an auditor would have rejected what ran by itself."""
+    page = open_page("/calibration/", user="admin")
+    row = page.get_by_role("row").filter(has_text="stands down")
+    for _ in range(60):
+        if row.count():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    row.first.get_by_role("link").click()
+    expect(page.get_by_text("Automatic accepting stands down")).to_be_visible()
     return page
 
 
@@ -446,6 +460,7 @@ PAGES: dict[str, Visit] = {
     "new contract": at("/contracts/new/", user="admin"),
     "calibration": at("/calibration/"),
     "calibration of one action": track_record,
+    "calibration that stands down": stand_down,
     "rules": at("/rules/", user="admin"),
     "rules without a match": at("/rules/?stage=retired&action=no.such"),
     "rule": at("/rules/refund-limit/"),
@@ -540,6 +555,9 @@ MOMENTS: dict[str, Visit] = {
     "rule as text": rule_as_text,
     "rule with windows": rule_with_windows,
     "rule that is wrong": rule_that_is_wrong,
+    "suggested rule, offered": suggestions.offered,
+    "being evaluated": policies.being_evaluated,
+    "failed by a validator": policies.failed_by_a_validator,
     "policy being written": policies.being_written,
     "policy that is wrong": policies.that_is_wrong,
     "keys": keys,
