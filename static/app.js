@@ -38,10 +38,13 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
   if (isChange(ctx)) setBusy(Math.max(0, changesInFlight - 1));
 });
+// Afterwards the form is gone, and htmx names another element as the source.
+document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+  if (isChange(ctx) && ctx.response.status < 400) forgetDrafts(ctx.sourceElement);
+});
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   tick(() => false); // What just arrived counts its seconds from now.
   writeTimes();
-  if (isChange(ctx) && ctx.response.status < 400) forgetDrafts(ctx.sourceElement);
   restoreDrafts();
   announce();
   if (!isChange(ctx) && document.activeElement !== document.body) return;

@@ -201,6 +201,12 @@ def in_area(text: str) -> str:
 
 
 @register.filter
+def unbroken(figure: object) -> str:
+    """A percent sign stays with its number."""
+    return str(figure).replace(" %", "\u00a0%")
+
+
+@register.filter
 def short_id(full: str) -> str:
     """Enough of an id to tell two apart by eye; the whole one is in the link."""
     prefix, _, letters = full.partition("_")

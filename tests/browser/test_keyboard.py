@@ -64,6 +64,8 @@ def test_letters_of_a_note_are_not_keys(product: DemoProduct, open_page: Open) -
     page.keyboard.press("Control+Enter")
     expect(page.locator("#outcome")).to_contain_text("a rather late 2 word answer?")
     assert product.fetch(held["id"])["status"] == "rejected"
+    # It was said, so nothing is kept of it.
+    expect(page.get_by_label("Your note, kept")).to_be_hidden()
 
 
 def test_a_quick_hand_stays_in_the_note(product: DemoProduct, open_page: Open) -> None:
