@@ -89,8 +89,8 @@ def track_record(product: DemoProduct, open_page: Open) -> Page:
 
 
 def stand_down(product: DemoProduct, open_page: Open) -> Page:
-    """The demo's: an auditor would have rejected what ran by itself."""
-    page = open_page("/calibration/", user="admin")
+    """The demo's: an auditor would have rejected what ran by itself. Whoever settles that is told nothing."""
+    page = open_page("/calibration/", user="admin2")
     row = page.get_by_role("row").filter(has_text="stands down")
     for _ in range(60):
         if row.count():
