@@ -189,9 +189,10 @@ def dialog(content: str, id: str, title: str) -> SafeString:
 
 @register.simple_tag
 def rate_text(rate: Rate) -> str:
-    """How many of how many, with the bounds of the share from the first one on."""
+    """How many of how many, and the bounds of the share where there are enough to speak of one."""
+    counts = f"{rate.k:,} of {rate.n:,} approved"
     low, high = rate.bounds
-    return f"{rate.k:,} of {rate.n:,} approved, {low * 100:.0f} to {high * 100:.0f} %"
+    return f"{counts}, {low * 100:.0f} to {high * 100:.0f} %" if rate.shows_share else counts
 
 
 @register.filter
