@@ -113,4 +113,5 @@ def times_of(counts: dict[int, int]) -> Times:
         n=sum(count for bucket, count in counts.items() if bucket != buckets.NONE),
         median_s=buckets.quantile(counts, 0.5),
         p90_s=buckets.quantile(counts, 0.9),
+        counts=counts,
     )

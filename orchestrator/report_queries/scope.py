@@ -88,3 +88,5 @@ class Times:
     median_s: float | None = None
     # What nine of ten stayed under.
     p90_s: float | None = None
+    # By bucket: see core/statistics/buckets.py.
+    counts: Mapping[int, int] = field(default_factory=dict)

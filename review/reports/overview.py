@@ -14,6 +14,7 @@ from review.reports.filter import Asked
 from review.reports.measure import Measure, measure_of
 from review.reports.report import Change, Report, Tile, count_change, rate_tile
 from review.reports.table import Table
+from review.reports.waits import waits_chart, waits_table
 
 # Each part of a column: its colour and pattern, its words, and what it is of a stream.
 DISPOSITIONS = {
@@ -52,7 +53,7 @@ def overview_report(asked: Asked) -> Report:
     now = read.overview(asked.scope)
     before = read.overview(asked.before) if asked.before else None
     measure = measure_of(asked, now.proposed.amounts)
-    tables = (_flow_table(now, measure), _traffic_table(now))
+    tables = (_flow_table(now, measure), _traffic_table(now), waits_table(now.wait))
     return Report(
         facts={
             "tiles": _tiles(now, before, measure),
@@ -61,6 +62,8 @@ def overview_report(asked: Asked) -> Report:
             "by_week": len(now.traffic) > DAYS_DRAWN_MAX,
             "flow_table": tables[0],
             "traffic_table": tables[1],
+            "waits": waits_chart(now.wait),
+            "waits_table": tables[2],
         },
         tables=tables,
         measure=measure,

@@ -96,6 +96,9 @@ def test_the_overview_says_what_is_read(max_: Client, history: int) -> None:
     traffic = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=traffic"))
     assert sum(int(row["opened"]) for row in traffic) == sum(day.opened for day in read.traffic)
     assert len(traffic) == 180
+    waits = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=waits"))
+    assert sum(int(row["items"]) for row in waits) == read.wait.n > 0
+    assert "How long people were waited for" in page
 
 
 def test_the_weeks_of_acceptance_add_up_to_what_is_read(max_: Client, history: int) -> None:

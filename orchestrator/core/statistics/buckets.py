@@ -4,7 +4,8 @@ A bucket holds a quarter of a doubling, so whatever is told from it is right to 
 """
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 
 A_DOUBLING = 4
 # Of what was not measured.
@@ -29,3 +30,12 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
         if passed >= wanted:
             return middle(bucket)
     return None
+
+
+def spans(counts: Mapping[int, int], ends: Sequence[float]) -> list[int]:
+    """How many lasted up to each end, in seconds, and longer than the one before; the last: longer than all."""
+    found = [0] * (len(ends) + 1)
+    for bucket, count in counts.items():
+        if bucket != NONE:
+            found[bisect_left(ends, middle(bucket))] += count
+    return found

@@ -32,6 +32,12 @@ def test_of_nothing_there_is_no_quantile() -> None:
     assert buckets.quantile({buckets.NONE: 9}, 0.5) is None
 
 
+def test_spans_hold_everything_that_was_measured() -> None:
+    counts = {buckets.place(seconds): 1 for seconds in (1, 50, 100, 10_000)} | {buckets.NONE: 7}
+    assert buckets.spans(counts, [60, 600]) == [2, 1, 1]
+    assert buckets.spans({}, [60]) == [0, 0]
+
+
 def test_every_status_has_an_ending() -> None:
     counted = [ending("hold", status, edited=False) for status in Proposal.Status.values]
     found = outcomes((name, 1) for name in counted)
