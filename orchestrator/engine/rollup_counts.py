@@ -161,7 +161,8 @@ SELECT r.slug, coalesce(e.body #>> '{agent,name}', ''), coalesce(e.body #>> '{ag
 NEW_SEGMENTS: LiteralString = """
 INSERT INTO orchestrator_segment AS known (workflow, agent, agent_version, model, action, tier, currency,
                                            first_at)
-SELECT workflow, agent, agent_version, model, action, tier, currency, min(at)
+SELECT workflow, agent, agent_version, model, action, tier, currency, at
+  FROM (SELECT workflow, agent, agent_version, model, action, tier, currency, min(at) AS at
   FROM (SELECT workflow, agent, agent_version, model, action, tier, currency, at FROM day_proposal
         UNION ALL
         SELECT workflow, agent, agent_version, model, action, tier, '', NULL FROM day_work
@@ -170,8 +171,15 @@ SELECT workflow, agent, agent_version, model, action, tier, currency, min(at)
         UNION ALL
         SELECT '', '', '', '', '', '', currency, NULL FROM day_proposal
         UNION ALL
-        SELECT '', '', '', '', '', '', '', NULL FROM day_work) AS seen
- GROUP BY workflow, agent, agent_version, model, action, tier, currency
+        SELECT '', '', '', '', '', '', '', NULL FROM day_work) AS named
+ GROUP BY workflow, agent, agent_version, model, action, tier, currency) AS seen
+ -- A conflict uses up a number of the sequence as well, and each day is counted thousands of times.
+ WHERE NOT EXISTS (
+       SELECT FROM orchestrator_segment k
+        WHERE (k.agent, k.agent_version, k.action, k.workflow, k.model, k.tier, k.currency)
+            = (seen.agent, seen.agent_version, seen.action, seen.workflow, seen.model, seen.tier,
+               seen.currency)
+          AND (seen.at IS NULL OR k.first_at <= seen.at))
  ORDER BY agent, agent_version, action, workflow, model, tier, currency
 ON CONFLICT (agent, agent_version, action, workflow, model, tier, currency)
 DO UPDATE SET first_at = least(known.first_at, excluded.first_at)

@@ -43,6 +43,7 @@ from orchestrator.models import (
     Proposal,
     ProposalDay,
     ReviewItem,
+    Segment,
     ids,
 )
 from orchestrator.report_queries.freshness import counted_until
@@ -386,6 +387,19 @@ def test_only_what_changed_is_written(propose: Propose) -> None:
     # The line of the new agent, and the one that holds everything.
     assert changed["orchestrator_proposalday"] == 2
     assert changed["orchestrator_itemday"] == 0
+
+
+def test_counting_again_uses_up_no_numbers(propose: Propose) -> None:
+    """A day is counted thousands of times, and the numbers of segments are finite."""
+    propose()
+    rollups.refresh()
+    for number in range(3):
+        propose(target=f"order/{number}")
+        rollups.refresh()
+    newest = Segment.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    propose(agent="other")
+    rollups.refresh()
+    assert Segment.objects.order_by("-pk").values_list("pk", flat=True)[0] == newest + 1
 
 
 # Commits in any order -----------------------------------------------------------------------------
