@@ -45,11 +45,18 @@ def first_key(at: datetime) -> str:
     return typeid.make("prp", at_ms=int(at.timestamp() * 1_000), entropy=0)
 
 
-def raised(agent: str, kind: str, above: float, *, at_most: int) -> int:
-    """How many were drawn of an agent of late only because their chance was raised; stops at the limit."""
+def raised(proposal: Proposal, kind: str, above: float, *, at_most: int) -> int:
+    """How many were drawn of late only because their chance was raised; stops at the limit.
+
+    Of all that came with its token, because how an agent calls itself is its own word; inside, of the agent.
+    """
     drawn: QuerySet[ReviewItem] = ReviewItem.objects.filter(
-        kind=kind, created_at__gte=timezone.now() - RAISED_OVER, agent=agent, chance__gt=above
+        kind=kind, created_at__gte=timezone.now() - RAISED_OVER, chance__gt=above
     )
+    if proposal.token_id is not None:
+        drawn = drawn.filter(proposal__token=proposal.token_id)
+    else:
+        drawn = drawn.filter(agent=proposal.agent)
     return drawn.order_by()[:at_most].count()
 
 

@@ -66,10 +66,10 @@ def _plan(wanted: Draw) -> Plan:
 
 
 def _may_raise(proposal: Proposal, wanted: Draw, plan: Plan) -> bool:
-    """An agent that calls itself a new version each time must not bury the people who audit."""
+    """An agent that calls itself something new each time must not bury the people who audit."""
     most = settings.AUDITS_RAISED_PER_DAY_MAX
     kind = wanted.kind.value
-    return sampling_queries.raised(proposal.agent, kind, plan.usual, at_most=most) < most
+    return sampling_queries.raised(proposal, kind, plan.usual, at_most=most) < most
 
 
 def draw(proposal: Proposal, disposition: Disposition) -> ReviewItem | None:
