@@ -151,6 +151,13 @@ def test_never_who_knows_the_answers(cast: Cast, golden: GoldItem, waiting: Revi
     assert audits.take_next(Actor(cast.ada)) == waiting
 
 
+def test_never_who_reads_the_answers_in_the_log(
+    cast: Cast, uma: User, golden: GoldItem, waiting: ReviewItem
+) -> None:
+    users.set_roles(Actor(cast.ada), uma.pk, ["reviewer", "manager"])
+    assert audits.take_next(Actor(uma)) == waiting
+
+
 def test_never_who_asked_for_it(
     cast: Cast, uma: User, waiting: ReviewItem, propose: Propose
 ) -> None:
