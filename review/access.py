@@ -63,6 +63,18 @@ def requires[**P](capability: str) -> Callable[[View[P]], View[P]]:
     return decorate
 
 
+def closed_to_auditors[**P](view: View[P]) -> View[P]:
+    """What is counted there, narrowed enough, would tell somebody of the very proposal they judge blind."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if held := audit_queries.held_by(request.user):
+            return lead_to_audit(request, held.pk)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
 def may(user: Any, capability: str) -> bool:
     """Every page and its navigation ask this several times, so the answer lives with the request's user."""
     if not user.is_authenticated:

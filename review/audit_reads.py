@@ -193,9 +193,3 @@ def _verdicts_on(items: Sequence[ReviewItem]) -> list[Decision]:
 def hidden_from(reader: Any) -> frozenset[str]:
     """Proposals and runs that lists leave out, because this reader judges something of them blindly."""
     return audit_queries.veiled_proposals(reader) | audit_queries.veiled_runs(reader)
-
-
-def held_audit(reader: Any) -> str | None:
-    """The blind item that this reader has in hand, whose outcome nothing may tell them before they judged it."""
-    held = audit_queries.held_by(reader)
-    return held.pk if held else None

@@ -18,7 +18,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, Conflict, CountersignError
 from orchestrator.models import Backtest, EvaluationPolicy, Proposal
 from review import backtest_page
-from review.access import may, requires
+from review.access import closed_to_auditors, may, requires
 from review.policy_forms import ScopeForm, StepForm
 from review.policy_page import lines_of, policy_facts
 from review.reads import number_or_none
@@ -30,6 +30,7 @@ PAGE = "review/policy.html"
 
 @require_safe
 @requires("policies.view")
+@closed_to_auditors
 def policy_list(request: HttpRequest) -> HttpResponse:
     """With the one that decides about a proposal, if somebody asks."""
     form = ScopeForm(request.GET)
@@ -56,6 +57,7 @@ def policy_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires("policies.view")
+@closed_to_auditors
 def policy(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, PAGE, policy_facts(request, policy_or_404(number)))
 
@@ -108,12 +110,14 @@ def start_backtest(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_safe
 @requires("policies.view")
+@closed_to_auditors
 def backtest(request: HttpRequest, number: int, pk: str) -> HttpResponse:
     return backtest_page.page(request, _backtest_or_404(number, pk))
 
 
 @require_safe
 @requires("policies.view")
+@closed_to_auditors
 def backtest_news(request: HttpRequest, number: int, pk: str) -> HttpResponse:
     return backtest_page.news(request, _backtest_or_404(number, pk))
 

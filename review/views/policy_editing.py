@@ -19,7 +19,7 @@ from orchestrator.core.errors import BadInput, CountersignError, PolicyChanged
 from orchestrator.core.policy.terms import Scope, Terms
 from orchestrator.models import EvaluationPolicy
 from review import validator_rows
-from review.access import requires
+from review.access import closed_to_auditors, requires
 from review.findings import verdict_words
 from review.htmx import is_partial
 from review.policy_forms import DAYS, DAYS_SHOWN, SCOPE, PolicyForm, ScopeForm, initial_of, kept
@@ -35,6 +35,7 @@ FIELDS = {"target_error": "target_percent"}
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("policies.edit")
+@closed_to_auditors
 def new_policy(request: HttpRequest) -> HttpResponse:
     """Begun with the terms that decide about its scope so far."""
     if request.method == "POST":
@@ -48,6 +49,7 @@ def new_policy(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("policies.edit")
+@closed_to_auditors
 def edit_policy(request: HttpRequest, number: int) -> HttpResponse:
     """A new version for its scope, begun with what this one says."""
     version = policy_or_404(number)

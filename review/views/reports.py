@@ -2,12 +2,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from review import audit_reads
-from review.access import requires
+from review.access import closed_to_auditors, requires
 from review.reports.csv_file import csv_response
 from review.reports.page import ReportPage
 from review.reports.pages import KINDS
-from review.views.errors import lead_to_audit
 
 
 @require_safe
@@ -18,13 +16,11 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @requires("reports.view")
+@closed_to_auditors
 def report(request: HttpRequest, name: str) -> HttpResponseBase:
     """A page, or one of its tables as a file."""
     if name not in KINDS:
         raise Http404
-    # A report narrow enough would tell an auditor what became of the very proposal they judge.
-    if audit := audit_reads.held_audit(request.user):
-        return lead_to_audit(request, audit)
     page = ReportPage(request, name)
     if request.GET.get("format") == "csv":
         return _as_file(page)

@@ -238,7 +238,7 @@ def test_whoever_audits_finds_no_report_until_they_judged(
     propose()
     rita.post("/audits/next/")
     held = ReviewItem.objects.filter(kind__in=ReviewItem.BLIND, holder=cast.rita).get()
-    for page in pages():
+    for page in [*pages(), "/policies/", "/policies/1/"]:
         answer = rita.get(page)
         assert (answer.status_code, answer["Location"]) == (302, f"/audits/{held.pk}/")
 
