@@ -22,6 +22,7 @@ class LiftForm(forms.Form):
     """Which one it is, as the page said: another may have begun to stand since."""
 
     stand_down = forms.CharField(max_length=30, widget=forms.HiddenInput)
+    overturned = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     reason = forms.CharField(
         label="Why it may run by itself again",
         max_length=5_000,

@@ -15,8 +15,9 @@ from orchestrator.engine import sql
 from orchestrator.models import Proposal, TrackRecord
 
 STANDS_DOWN = (
-    "automatic accepting of this action by this agent version stands down since an audit overturned "
-    "one, until a person approves of it again"
+    # The agent reads it, too, and is not told what is audited.
+    "automatic accepting of this action by this agent version stands down until a person approves of "
+    "it again"
 )
 # An arbitrary number that stands for stand-downs among the advisory locks.
 _STANDING = 0x57D0

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from orchestrator.actions import accepting
 from orchestrator.actions.actor import Actor, audit, require
-from orchestrator.core.errors import BadInput, NotAllowed, NotFound, StandDownLifted
+from orchestrator.core.errors import BadInput, NotAllowed, NotFound, StandDownGrew, StandDownLifted
 from orchestrator.core.policy import auditing
 from orchestrator.core.policy.terms import Scope
 from orchestrator.engine import notices
@@ -64,8 +64,13 @@ def settled(about: ReviewItem, outcome: str) -> None:
 
 
 @transaction.atomic
-def lift(actor: Actor, stand_down_id: str, *, reason: str) -> TrackRecord:
-    """Approve of automatic accepting again. The next proposal is judged by policy and certificate alone."""
+def lift(
+    actor: Actor, stand_down_id: str, *, reason: str, overturned: int | None = None
+) -> TrackRecord:
+    """Approve of automatic accepting again. The next proposal is judged by policy and certificate alone.
+
+    `overturned` is how many accepts were, by the page that the person had before them.
+    """
     require(actor, "stand_downs.lift", "approve of automatic accepting again")
     if actor.user is None or actor.token is not None:
         raise NotAllowed(
@@ -73,6 +78,7 @@ def lift(actor: Actor, stand_down_id: str, *, reason: str) -> TrackRecord:
         )
     if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX or "\x00" in reason:
         raise BadInput("reason", f"say why, in 1 to {REASON_LENGTH_MAX:,} characters.")
+    _lock_alone(stand_down_id)
     rows = StandDown.objects.select_for_update(of=("self",), no_key=True)
     found = rows.select_related("record", "lifted_by").filter(pk=stand_down_id).first()
     if found is None:
@@ -80,8 +86,18 @@ def lift(actor: Actor, stand_down_id: str, *, reason: str) -> TrackRecord:
     if found.lifted_at is not None:
         by = found.lifted_by.get_username() if found.lifted_by else "A third person"
         raise StandDownLifted(by, found.lifted_at.isoformat(timespec="seconds"))
+    count = found.causes.count()
+    if overturned is not None and overturned < count:
+        raise StandDownGrew(seen=overturned, count=count)
     _lift(actor, found, reason.strip())
     return found.record
+
+
+def _lock_alone(stand_down_id: str) -> None:
+    """What an auditor is overturning this very moment is waited for, and then counted."""
+    causes = StandDownCause.objects.filter(stand_down=stand_down_id).select_related("proposal")
+    if first := causes.order_by("pk").first():
+        accepting.lock_alone(first.proposal)
 
 
 def _lift(actor: Actor, found: StandDown, reason: str) -> None:

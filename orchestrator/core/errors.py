@@ -435,6 +435,15 @@ class ContractChanged(Conflict):
 
 
 @dataclass(eq=False)
+class StandDownGrew(Conflict):
+    """Auditors have overturned {count} by now; the page that you had before you said {seen}. It still stands; look at it again."""
+
+    code: ClassVar[str] = "stand-down-grew"
+    seen: int
+    count: int
+
+
+@dataclass(eq=False)
 class StandDownLifted(Conflict):
     """It stands no longer. {winner} approved of automatic accepting again at {at}; nothing was changed."""
 

@@ -15,7 +15,7 @@ from orchestrator.actions import stand_downs
 from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import Conflict, CountersignError
 from orchestrator.core.typeid import is_id
-from orchestrator.models import TrackRecord
+from orchestrator.models import StandDown, TrackRecord
 from review.access import requires
 from review.calibration_forms import ChooseForm, LiftForm
 from review.calibration_page import lines_of, record_facts
@@ -84,8 +84,12 @@ def lift(request: HttpRequest, pk: str) -> HttpResponse:
     if not form.is_valid():
         return _show(request, found, form=form)
     try:
+        said = form.cleaned_data
         stand_downs.lift(
-            _actor(request), form.cleaned_data["stand_down"], reason=form.cleaned_data["reason"]
+            _actor(request),
+            said["stand_down"],
+            reason=said["reason"],
+            overturned=said["overturned"],
         )
     except CountersignError as error:
         return _show(request, found, form=form, error=error)
@@ -93,6 +97,12 @@ def lift(request: HttpRequest, pk: str) -> HttpResponse:
         request, "Automatic accepting goes on, as far as policy and certificate allow."
     )
     return redirect("track_record", pk)
+
+
+def _lift_form(standing: StandDown, reason: str) -> LiftForm:
+    """About what stands now, with what was written before."""
+    count = standing.causes.count()
+    return LiftForm(initial={"stand_down": standing.pk, "overturned": count, "reason": reason})
 
 
 def _show(
@@ -104,8 +114,8 @@ def _show(
 ) -> HttpResponse:
     facts: dict[str, Any] = record_facts(request, found)
     standing = facts["standing"]
-    if form is None and standing is not None:
-        form = LiftForm(initial={"stand_down": standing.pk})
+    if standing is not None and (form is None or form.is_valid()):
+        form = _lift_form(standing, form.cleaned_data["reason"] if form else "")
     status = HTTPStatus.OK
     if isinstance(error, Conflict):
         status = HTTPStatus.CONFLICT

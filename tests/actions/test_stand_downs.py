@@ -13,7 +13,13 @@ from pytest_django import Settings
 
 from orchestrator.actions import audits, confirmations, stand_downs, tokens, users
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, NotAllowed, NotFound, StandDownLifted
+from orchestrator.core.errors import (
+    BadInput,
+    NotAllowed,
+    NotFound,
+    StandDownGrew,
+    StandDownLifted,
+)
 from orchestrator.models import (
     AuditEntry,
     Notice,
@@ -199,6 +205,19 @@ def test_admins_are_told_and_nothing_tells_which_audit_it_was(
     proposal = standing.causes.get().proposal_id
     for entry in AuditEntry.objects.filter(verb="stand_down.opened"):
         assert proposal not in f"{entry.object_id} {entry.detail}"
+
+
+def test_what_was_overturned_since_is_looked_at_first(cast: Cast, harmless: Propose) -> None:
+    harmless()
+    harmless(target="order/B")
+    judge(cast.rita, "reject", kinds=["audit"])
+    judge(cast.rita, "reject", kinds=["audit"])
+    standing = StandDown.objects.get()
+    with pytest.raises(StandDownGrew, match="have overturned 2 by now"):
+        stand_downs.lift(Actor(cast.ada), standing.pk, reason="mended", overturned=1)
+    assert StandDown.objects.standing().exists()
+    stand_downs.lift(Actor(cast.ada), standing.pk, reason="mended", overturned=2)
+    assert not StandDown.objects.standing().exists()
 
 
 # Races ----------------------------------------------------------------------------------------

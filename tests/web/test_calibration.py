@@ -169,9 +169,15 @@ def test_a_stand_down_shows_and_an_admin_lifts_it(
     assert "An admin can approve" in sign_in(cast.rita).get(path).text
     ada = sign_in(cast.ada)
     assert "Approve of automatic accepting again" in ada.get(path).text
-    fields = {"stand_down": standing.pk, "reason": ""}
+    fields = {"stand_down": standing.pk, "overturned": 1, "reason": ""}
     refused = ada.post(address(standing.record, "lift"), fields)
     assert refused.status_code == 422
+    old = ada.post(
+        address(standing.record, "lift"), fields | {"overturned": 0, "reason": "Mended."}
+    )
+    assert old.status_code == 409
+    assert 'name="overturned" value="1"' in old.text
+    assert "Mended.</textarea>" in old.text
     lifted = ada.post(address(standing.record, "lift"), fields | {"reason": "Mended."})
     assert lifted.status_code == 302
     standing.refresh_from_db()
@@ -183,7 +189,7 @@ def test_a_second_admin_hears_who_was_first(
     cast: Cast, sign_in: SignIn, standing: StandDown
 ) -> None:
     other = users.create(SYSTEM, username="otto", password="x", role="admin")
-    fields = {"stand_down": standing.pk, "reason": "Mended."}
+    fields = {"stand_down": standing.pk, "overturned": 1, "reason": "Mended."}
     sign_in(other).post(address(standing.record, "lift"), fields)
     late = sign_in(cast.ada).post(address(standing.record, "lift"), fields)
     assert late.status_code == 409
