@@ -114,7 +114,7 @@ def test_the_receipt_appears_when_the_effect_is_done(rita: Client, held: Proposa
 def test_what_the_policy_accepted_says_so(rita: Client, propose: Propose) -> None:
     page = open_page(rita, propose())
     assert "What the policy said" in page
-    assert "score 0.95 is over 0.9" in page
+    assert "Score 0.95 is over 0.9" in page
     assert "Approve and run" not in page
 
 
