@@ -16,7 +16,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import Conflict, CountersignError
 from orchestrator.core.typeid import is_id
 from orchestrator.models import StandDown, TrackRecord
-from review.access import requires
+from review.access import closed_to_auditors, requires
 from review.calibration_forms import ChooseForm, LiftForm
 from review.calibration_page import lines_of, record_facts
 from review.paging import newest_first
@@ -51,6 +51,7 @@ def record(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 @requires("calibration.edit")
+@closed_to_auditors
 def fit(request: HttpRequest, pk: str) -> HttpResponse:
     found = _record_or_404(pk)
     try:
@@ -63,6 +64,7 @@ def fit(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 @requires("calibration.edit")
+@closed_to_auditors
 def choose(request: HttpRequest, pk: str) -> HttpResponse:
     found, form = _record_or_404(pk), ChooseForm(request.POST)
     if not form.is_valid():
@@ -78,6 +80,7 @@ def choose(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 @requires("stand_downs.lift")
+@closed_to_auditors
 def lift(request: HttpRequest, pk: str) -> HttpResponse:
     """A refusal keeps what was written."""
     found, form = _record_or_404(pk), LiftForm(request.POST)
