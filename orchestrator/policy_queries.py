@@ -64,7 +64,7 @@ def version_before(policy: EvaluationPolicy) -> EvaluationPolicy | None:
 def pending_change(scope: Scope) -> Proposal | None:
     """The proposal to change what is in force for the scope that waits for somebody's decision."""
     waiting = ReviewItem.objects.waiting().filter(
-        kind=ReviewItem.Kind.RULE_CHANGE, proposal__target=f"policy/{scope.key}"
+        kind=ReviewItem.Kind.RULE_CHANGE, proposal__target=scope.target
     )
     item = waiting.select_related("proposal").order_by("pk").first()
     return item.proposal if item else None
@@ -74,7 +74,7 @@ def approver_of(policy: EvaluationPolicy) -> str:
     """Who agreed that it decides, the last time; empty when it was put into force in another way."""
     asked = Proposal.objects.filter(
         action=changes.ACTIVATE_POLICY,
-        target=f"policy/{policy.scope.key}",
+        target=policy.scope.target,
         status=Proposal.Status.EXECUTED,
     )
     for proposal in asked.order_by("-pk")[:LATELY_MAX]:

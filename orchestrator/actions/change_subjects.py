@@ -127,7 +127,7 @@ class OfPolicy(Subject):
 
     @property
     def target(self) -> str:
-        return f"policy/{self.version.scope.key}"
+        return self.version.scope.target
 
     @property
     def log_name(self) -> str:

@@ -39,3 +39,10 @@ def test_a_scope_says_what_it_names() -> None:
 def test_a_validator_is_read_as_it_was_written() -> None:
     one = Validator(name="tone", agent="judge", rubric="Is it polite?", timeout_s=30)
     assert Validator.from_json(one.to_json()) == one
+
+
+def test_the_longest_names_still_have_a_target() -> None:
+    long = Scope(agent="é" * 100, agent_version="雪" * 100)
+    assert len(long.target) <= 500
+    assert long.target != Scope(agent="é" * 100, agent_version="雨" * 100).target
+    assert Scope(action="refund.create").target == "policy/action=refund.create"

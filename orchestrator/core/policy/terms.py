@@ -15,6 +15,8 @@ from orchestrator.core.policy.evaluation import Bands
 
 STATED = "stated"
 CALIBRATED = "calibrated"
+# As Proposal.target.
+_TARGET_LENGTH_MAX = 500
 SCORES = (STATED, CALIBRATED)
 
 
@@ -53,6 +55,12 @@ class Scope:
     def key(self) -> str:
         """One text for one scope, and for no other."""
         return urlencode(self.named) or "everything"
+
+    @property
+    def target(self) -> str:
+        """What a change of its policy is about; agents choose names, and some are too long to be stored so."""
+        whole = f"policy/{self.key}"
+        return whole if len(whole) <= _TARGET_LENGTH_MAX else f"policy/{digest(self.key)}"
 
     def __str__(self) -> str:
         return ", ".join(self.named.values()) or "everything"
