@@ -432,7 +432,6 @@ PAGES: dict[str, Visit] = {
     "audit of somebody else": audit_of_somebody_else,
     "gold items": at("/audits/gold/", user="admin"),
     "disputes": at("/audits/adjudicate/"),
-    "dispute": dispute,
     "teams": at("/settings/teams/", user="manager"),
     "team": team,
     "items to move": at("/settings/teams/move/", user="manager"),
@@ -563,4 +562,6 @@ MOMENTS: dict[str, Visit] = {
     "keys": keys,
     "menu": menu,
     "wrong password": wrong_password,
+    # Last: while an admin holds it, reports and policies are closed to them.
+    "dispute": dispute,
 }
