@@ -24,7 +24,7 @@ up: ## run Countersign: PORT=8123 for another port, DEMO=0 for an empty start
 test: ## run all tests, in a browser too: ARGS="tests/web -k queue" for some
 	@scripts/setup dev
 	@scripts/find-browser
-	@exec $(PYTHON_OF_VENV) -m pytest $(ARGS)
+	@exec scripts/test $(ARGS)
 
 check: ## everything that has to be green: format, lint, types, templates, imports, migrations, tests
 	@scripts/setup dev
