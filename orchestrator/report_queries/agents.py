@@ -1,8 +1,9 @@
 """Agents by version: how often they are right, whether that has changed, what they cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -11,8 +12,8 @@ from orchestrator.core.statistics.calibration import Reliability, reliability
 from orchestrator.core.statistics.figures import Outcomes
 from orchestrator.core.statistics.intervals import Bounds, Rate, difference
 from orchestrator.core.statistics.judged import Judged
-from orchestrator.models import Segment
 from orchestrator.report_queries import counted
+from orchestrator.report_queries.counted import Name
 from orchestrator.report_queries.scope import OF_PROPOSALS, Scope, Tally
 
 KNOWN = OF_PROPOSALS
@@ -71,12 +72,14 @@ class Agents:
 
 
 def agents(scope: Scope) -> Agents:
+    most = counted.busiest(scope, VERSIONS_MAX)
+    shown = most[:VERSIONS_MAX]
     lines: dict[Name, list[tuple[Any, ...]]] = {}
-    for agent, version, *line in counted.ended(replace(scope, rule=""), names=_NAME):
+    ended = counted.ended(replace(scope, rule=""), names=counted.NAME, only=shown)
+    for agent, version, *line in ended:
         lines.setdefault((agent, version), []).append(tuple(line))
-    known, costs = _known(), _costs(scope)
-    most = sorted(lines, key=lambda name: (-_proposed(lines[name]).proposals, name))[:VERSIONS_MAX]
-    names = sorted(most, key=lambda name: (name[0], known[name].first_at, name[1]))
+    known, costs = _known(shown), _costs(scope, shown)
+    names = sorted(lines, key=lambda name: (name[0], known[name].first_at, name[1]))
     found: list[AgentVersion] = []
     for name in names:
         before = found[-1] if found and found[-1].agent == name[0] else None
@@ -84,13 +87,9 @@ def agents(scope: Scope) -> Agents:
     return Agents(
         scope=scope,
         versions=tuple(found),
-        has_more=len(lines) > VERSIONS_MAX,
+        has_more=len(most) > VERSIONS_MAX,
         ignored=scope.ignored(KNOWN),
     )
-
-
-type Name = tuple[str, str]
-_NAME: LiteralString = "s.agent, s.agent_version"
 
 
 class _Known(NamedTuple):
@@ -100,18 +99,17 @@ class _Known(NamedTuple):
     first_at: datetime
 
 
-def _known() -> dict[Name, _Known]:
-    segments = Segment.objects.all()
-    found: dict[Name, _Known] = {}
-    for agent, version, model, at in segments.values_list(
-        "agent", "agent_version", "model", "first_at"
-    ):
-        if at is None:
-            continue
-        before = found.get((agent, version), _Known((), at))
-        models = {*before.models, model} - {""}
-        found[agent, version] = _Known(tuple(sorted(models)), min(at, before.first_at))
-    return found
+def _known(names: Sequence[Name]) -> dict[Name, _Known]:
+    segments = counted.rows(
+        f"""
+        SELECT {counted.NAME}, array_remove(array_agg(DISTINCT s.model ORDER BY s.model), ''),
+               min(s.first_at)
+          FROM orchestrator_segment s
+         WHERE {counted.AMONG} AND s.first_at IS NOT NULL GROUP BY {counted.NAME}
+        """,
+        {**counted.among(names)},
+    )
+    return {(agent, version): _Known(tuple(models), at) for agent, version, models, at in segments}
 
 
 def _version(
@@ -147,15 +145,15 @@ def _difference(rate: Rate, before: AgentVersion) -> Difference:
     return Difference(to=before.agent_version, share=share, bounds=bounds)
 
 
-def _costs(scope: Scope) -> dict[Name, Cost]:
+def _costs(scope: Scope, names: Sequence[Name]) -> dict[Name, Cost]:
     sums = counted.rows(
         f"""
-        SELECT {_NAME}, sum(c.calls), sum(c.failed), sum(c.unknown), sum(c.tokens_in), sum(c.tokens_out),
+        SELECT {counted.NAME}, sum(c.calls), sum(c.failed), sum(c.unknown), sum(c.tokens_in), sum(c.tokens_out),
                sum(c.money_micros)
           FROM orchestrator_callday c JOIN orchestrator_segment s ON s.id = c.segment_id
-         WHERE {counted.within(scope, apart=True)} GROUP BY {_NAME}
+         WHERE {counted.within(scope, apart=True)} AND {counted.AMONG} GROUP BY {counted.NAME}
         """,
-        counted.values_of(scope),
+        counted.values_of(scope, **counted.among(names)),
     )
     return {(agent, version): Cost(*map(int, numbers)) for agent, version, *numbers in sums}
 

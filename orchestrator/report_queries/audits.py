@@ -1,7 +1,8 @@
 """Audits: how much of what nobody looked at was wrong."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from orchestrator.core.statistics import strata
 from orchestrator.core.statistics.assurance import Assurance, assure
@@ -11,6 +12,8 @@ from orchestrator.report_queries import counted
 from orchestrator.report_queries.scope import OF_PROPOSALS, Scope
 
 KNOWN = OF_PROPOSALS
+# Two tables hold no more together. Agents name themselves, so nobody knows how many there are.
+STRATA_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,12 @@ class Audits:
     assurance: Assurance
     # The same error as an estimate: `share` times 1,000 is the "per 1,000" of the page.
     estimate: Weighted
-    # Only accepts; by agent, version, action.
+    # Only accepts; what most is known of comes first.
     accepted: tuple[Stratum, ...]
     # Blind labels of what was not accepted, where any were drawn.
     others: tuple[Stratum, ...]
+    # There were more strata than STRATA_MAX; every sum is over all of them.
+    has_more: bool
     disputed: int
     unsettled: int
     open: int
@@ -62,68 +67,92 @@ class Audits:
 
 def audits(scope: Scope) -> Audits:
     found = _strata(scope)
-    accepted = tuple(one for one in found if one.disposition == "accept")
+    pools = _pools(scope)
     pooled = strata.pooled(
-        (one.chance, strata.Stratum(one.total, one.examined, one.wrong)) for one in accepted
+        (one.chance, strata.Stratum(one.total, one.examined, one.wrong))
+        for one in pools
+        if one.disposition == "accept"
     )
+    shown = found[:STRATA_MAX]
     return Audits(
         scope=scope,
         assurance=assure(pooled, watched=True),
         estimate=strata.weigh(pooled),
-        accepted=accepted,
-        others=tuple(one for one in found if one.disposition != "accept" and one.drawn),
-        disputed=sum(one.disputed for one in found),
-        unsettled=sum(one.unsettled for one in found),
-        open=sum(one.open for one in found),
-        expired=sum(one.expired for one in found),
+        accepted=tuple(one for one in shown if one.disposition == "accept"),
+        others=tuple(one for one in shown if one.disposition != "accept" and one.drawn),
+        has_more=len(found) > STRATA_MAX,
+        disputed=sum(one.disputed for one in pools),
+        unsettled=sum(one.unsettled for one in pools),
+        open=sum(one.open for one in pools),
+        expired=sum(one.expired for one in pools),
         ignored=scope.ignored(KNOWN),
     )
 
 
-type Key = tuple[str, str, str, str, float]
-_KEY: LiteralString = "s.agent, s.agent_version, s.action, c.disposition, c.chance"
-
-
-def totals(scope: Scope) -> dict[Key, int]:
-    """All proposals by agent, version, action, disposition and the chance with which they were drawn."""
-    sums = counted.rows(
-        f"""
-        SELECT {_KEY}, sum(c.proposals)
-          FROM (SELECT c.segment_id, c.disposition, c.chance, sum(c.proposals) AS proposals
-                  FROM orchestrator_proposalday c WHERE {counted.within(scope, apart=True)}
-                 GROUP BY c.segment_id, c.disposition, c.chance) AS c
-          JOIN orchestrator_segment s ON s.id = c.segment_id
-         GROUP BY {_KEY} ORDER BY {_KEY}
-        """,
-        counted.values_of(scope),
-    )
-    return {tuple(key): int(count) for *key, count in sums}
-
-
-def _drawn(scope: Scope) -> dict[Key, dict[str, int]]:
-    sums = counted.rows(
-        f"""
-        SELECT {_KEY}, c.outcome, sum(c.items)
-          FROM orchestrator_auditday c JOIN orchestrator_segment s ON s.id = c.segment_id
-         WHERE {counted.within(scope, apart=True)}
-         GROUP BY {_KEY}, c.outcome
-        """,
-        counted.values_of(scope),
-    )
-    found: dict[Key, dict[str, int]] = {}
-    for *key, outcome, count in sums:
-        found.setdefault(tuple(key), {})[outcome] = int(count)
-    return found
+_POOL: LiteralString = "c.disposition, c.chance"
+_KEY: LiteralString = f"s.agent, s.agent_version, s.action, {_POOL}"
 
 
 def _strata(scope: Scope) -> list[Stratum]:
-    drawn = _drawn(scope)
-    return [_stratum(key, total, drawn.get(key, {})) for key, total in totals(scope).items()]
+    """What most is known of comes first, then what there is most of; one more where there are more."""
+    found = counted.rows(
+        f"""
+        SELECT {_KEY}, {_SUMS}
+          FROM ({_counted(scope)}) AS c
+          JOIN orchestrator_segment s ON s.id = c.segment_id
+         GROUP BY {_KEY}
+         ORDER BY sum(c."right" + c.wrong) DESC, sum(c.drawn) DESC, sum(c.proposals) DESC, {_KEY}
+         LIMIT %(most)s
+        """,
+        counted.values_of(scope, most=STRATA_MAX + 1),
+    )
+    return [_stratum(line) for line in found]
 
 
-def _stratum(key: Key, total: int, outcomes: dict[str, int]) -> Stratum:
-    of = {name: outcomes.get(name, 0) for name in _OUTCOMES}
-    agent, agent_version, action, disposition, chance = key
+def _pools(scope: Scope) -> list[Stratum]:
+    """All there is, with those in one that the same chance was drawn from; they have no names."""
+    found = counted.rows(
+        f"""
+        SELECT '', '', '', {_POOL}, {_SUMS}
+          FROM ({_counted(scope)}) AS c GROUP BY {_POOL} ORDER BY {_POOL}
+        """,
+        counted.values_of(scope),
+    )
+    return [_stratum(line) for line in found]
+
+
+def _counted(scope: Scope) -> LiteralString:
+    """By segment first, which are few numbers, and by their names then."""
+    condition = counted.within(scope, apart=True)
+    return f"""
+        SELECT c.segment_id, {_POOL}, sum(c.proposals) AS proposals, 0 AS drawn, {_NOTHING}
+          FROM orchestrator_proposalday c WHERE {condition} GROUP BY c.segment_id, {_POOL}
+         UNION ALL
+        SELECT c.segment_id, {_POOL}, 0, sum(c.items), {_BY_OUTCOME}
+          FROM orchestrator_auditday c WHERE {condition} GROUP BY c.segment_id, {_POOL}
+    """
+
+
+_OUTCOMES: tuple[LiteralString, ...] = (
+    "right",
+    "wrong",
+    "disputed",
+    "unsettled",
+    "open",
+    "expired",
+)
+_NOTHING: LiteralString = ", ".join(f'0 AS "{name}"' for name in _OUTCOMES)
+_BY_OUTCOME: LiteralString = ", ".join(
+    f"coalesce(sum(c.items) FILTER (WHERE c.outcome = '{name}'), 0)" for name in _OUTCOMES
+)
+_SUMS: LiteralString = ", ".join(
+    f'sum(c."{name}")::bigint' for name in ("proposals", "drawn", *_OUTCOMES)
+)
+
+
+def _stratum(line: Sequence[Any]) -> Stratum:
+    agent, agent_version, action, disposition, chance, total, drawn, *counts = line
+    of = dict(zip(_OUTCOMES, counts, strict=True))
     return Stratum(
         agent=agent,
         agent_version=agent_version,
@@ -131,7 +160,7 @@ def _stratum(key: Key, total: int, outcomes: dict[str, int]) -> Stratum:
         disposition=disposition,
         chance=chance,
         total=total,
-        drawn=sum(outcomes.values()),
+        drawn=drawn,
         examined=of["right"] + of["wrong"],
         wrong=of["wrong"],
         disputed=of["disputed"],
@@ -139,6 +168,3 @@ def _stratum(key: Key, total: int, outcomes: dict[str, int]) -> Stratum:
         open=of["open"],
         expired=of["expired"],
     )
-
-
-_OUTCOMES = ("right", "wrong", "disputed", "unsettled", "open", "expired")

@@ -1,6 +1,6 @@
 """Sums of the daily counters, narrowed by a scope."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, LiteralString
 
 from django.db import connection
@@ -58,14 +58,55 @@ def rows(statement: LiteralString, values: dict[str, Any]) -> list[tuple[Any, ..
 _ENDS: LiteralString = "c.disposition, c.status, c.edited"
 
 
+# Of one version of one agent. Agents name themselves, so nobody knows how many there are.
+type Name = tuple[str, str]
+NAME: LiteralString = "s.agent, s.agent_version"
+
+
+def busiest(scope: Scope, at_most: int) -> list[Name]:
+    """The versions with the most proposals, and one more where there are more."""
+    return [
+        (agent, version)
+        for agent, version, _ in rows(
+            f"""
+            SELECT {NAME}, sum(c.proposals)
+              FROM (SELECT c.segment_id, sum(c.proposals) AS proposals
+                      FROM orchestrator_proposalday c WHERE {within(scope, apart=True)}
+                     GROUP BY c.segment_id) AS c
+              JOIN orchestrator_segment s ON s.id = c.segment_id
+             GROUP BY {NAME} ORDER BY sum(c.proposals) DESC, {NAME} LIMIT %(most)s
+            """,
+            values_of(scope, most=at_most + 1),
+        )
+    ]
+
+
+AMONG: LiteralString = (
+    f"({NAME}) IN (SELECT * FROM unnest(%(agents)s::text[], %(agent_versions)s::text[]))"
+)
+
+
+def among(names: Sequence[Name]) -> dict[str, list[str]]:
+    """What to fill `AMONG` with."""
+    return {
+        "agents": [agent for agent, _ in names],
+        "agent_versions": [version for _, version in names],
+    }
+
+
 def ended(
-    scope: Scope, *, period: LiteralString = "", names: LiteralString = ""
+    scope: Scope,
+    *,
+    period: LiteralString = "",
+    names: LiteralString = "",
+    only: Sequence[Name] | None = None,
 ) -> list[tuple[Any, ...]]:
     """Per way to end: disposition, status, edited, currency, count, amount.
 
     Before them what else it is told apart by: a period, as an expression over `c.day`, and names of the
     segment `s`. With a rule, only proposals that it did not let pass where it decided.
     """
+    which: LiteralString = f"WHERE {AMONG}" if only is not None else ""
     apart = bool(names or scope.rule)
     table: LiteralString = "orchestrator_ruleday" if scope.rule else "orchestrator_proposalday"
     of_rule: LiteralString = _OF_RULE if scope.rule else ""
@@ -79,10 +120,10 @@ def ended(
                        sum(c.proposals) AS proposals, sum(c.amount) AS amount
                   FROM {table} c WHERE {within(scope, apart=apart)} {of_rule}
                  GROUP BY {first}c.segment_id, {_ENDS}) AS c
-          JOIN orchestrator_segment s ON s.id = c.segment_id
+          JOIN orchestrator_segment s ON s.id = c.segment_id {which}
          GROUP BY {outer}{_ENDS}, s.currency ORDER BY {outer}{_ENDS}, s.currency
         """,
-        values_of(scope, rule=scope.rule),
+        values_of(scope, rule=scope.rule, **among(only or ())),
     )
 
 

@@ -37,6 +37,7 @@ def audits_report(asked: Asked) -> Report:
             "tiles": _tiles(now, before),
             "accepted": accepted,
             "others": others,
+            "has_more": now.has_more,
         },
         tables=(accepted, others),
         ignored=now.ignored,
@@ -87,8 +88,6 @@ def _examined_tile(now: Audits) -> Tile:
 
 
 def _table(name: str, caption: str, strata: Sequence[Stratum], scope: Scope) -> Table:
-    """What most is known of comes first."""
-    ordered = sorted(strata, key=lambda one: (-one.examined, -one.drawn, -one.total))
     labels = name == "labels"
     return Table(
         name,
@@ -102,7 +101,7 @@ def _table(name: str, caption: str, strata: Sequence[Stratum], scope: Scope) -> 
             table.number_column("Open or in dispute", "open", "disputed"),
             table.number_column("Expired or unsettled", "expired", "unsettled"),
         ),
-        [_row(one, scope, labels=labels) for one in ordered],
+        [_row(one, scope, labels=labels) for one in strata],
         shown_max=SHOWN_MAX,
     )
 

@@ -20,7 +20,7 @@ from orchestrator.engine import rollups
 from orchestrator.models import Proposal, ReviewItem
 from orchestrator.report_queries.acceptance import acceptance
 from orchestrator.report_queries.agents import agents, calibration
-from orchestrator.report_queries.audits import audits, totals
+from orchestrator.report_queries.audits import audits
 from orchestrator.report_queries.choices import choices
 from orchestrator.report_queries.economics import economics
 from orchestrator.report_queries.overview import overview
@@ -291,11 +291,34 @@ def test_audits_are_weighed_by_everything_that_was_accepted(large: None) -> None
     report = audits(HALF_A_YEAR)
     accepted = Proposal.objects.filter(disposition="accept")
     assert report.assurance.accepted == accepted.count() == report.estimate.total
-    assert sum(totals(HALF_A_YEAR).values()) == LARGE
     drawn = ReviewItem.objects.filter(kind="audit")
     assert sum(one.drawn for one in report.accepted) == drawn.count()
     assert report.assurance.examined == drawn.filter(closed_because="confirmed").count()
     assert report.open == audits_open()
+
+
+def test_what_is_left_out_of_a_table_is_in_its_sums(
+    large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = audits(HALF_A_YEAR)
+    assert not whole.has_more and len(whole.accepted) > 1
+    monkeypatch.setattr("orchestrator.report_queries.audits.STRATA_MAX", 1)
+    cut = audits(HALF_A_YEAR)
+    assert cut.has_more and len(cut.accepted) + len(cut.others) == 1
+    assert cut.accepted[:1] + cut.others[:1] == (whole.accepted or whole.others)[:1]
+    assert (cut.assurance, cut.estimate) == (whole.assurance, whole.estimate)
+    assert (cut.open, cut.expired) == (whole.open, whole.expired)
+
+
+def test_versions_with_the_fewest_proposals_are_left_out(
+    large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = agents(HALF_A_YEAR).versions
+    counts = sorted((one.proposed.proposals for one in whole), reverse=True)
+    monkeypatch.setattr("orchestrator.report_queries.agents.VERSIONS_MAX", 2)
+    cut = agents(HALF_A_YEAR)
+    assert cut.has_more
+    assert sorted((one.proposed.proposals for one in cut.versions), reverse=True) == counts[:2]
 
 
 def audits_open() -> int:

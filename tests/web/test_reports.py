@@ -61,12 +61,12 @@ def scope(days: int = 180) -> Scope:
 
 @pytest.fixture
 def history(cast: Cast, as_owner: Owner, settings: Settings) -> int:
-    """Some months of proposals, decisions and audits, counted."""
+    """Some months of proposals, decisions and audits, counted: so many lie in whole days of the scope."""
     settings.PAGE_SIZE = 500
     with as_owner():
         demo_scale.load(300)
     rollups.refresh()
-    return Proposal.objects.count()
+    return Proposal.objects.filter(created_at__gte=scope().starts_at).count()
 
 
 # Numbers ------------------------------------------------------------------------------------------
