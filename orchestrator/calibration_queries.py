@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from orchestrator.core import typeid
 from orchestrator.core.policy.terms import Scope
@@ -311,6 +311,14 @@ def records_for(user: User) -> QuerySet[TrackRecord]:
     for held in _held_by(user):
         rows = rows.exclude(agent=held.agent, agent_version=held.agent_version, action=held.action)
     return rows
+
+
+def veiled_records(user: User) -> list[str]:
+    """Those that `records_for` leaves out."""
+    wanted = Q(pk__in=[])
+    for held in _held_by(user):
+        wanted |= Q(agent=held.agent, agent_version=held.agent_version, action=held.action)
+    return list(TrackRecord.objects.filter(wanted).values_list("pk", flat=True))
 
 
 def newest_certificates(records: Sequence[TrackRecord]) -> dict[str, ThresholdCertificate]:

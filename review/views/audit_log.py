@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from orchestrator import calibration_queries
 from review import reads
 from review.access import requires
 from review.audit_reads import hidden_from
@@ -17,7 +18,9 @@ from review.queue_reads import half_decided
 def audit_log(request: HttpRequest) -> HttpResponse:
     form = AuditFilter(request.GET, verbs=reads.recent_verbs(), people=reads.usernames())
     chosen = form.cleaned_data if form.is_valid() else {}
-    hidden = [*hidden_from(request.user), *half_decided(cast(User, request.user))]
+    reader = cast(User, request.user)
+    records = calibration_queries.veiled_records(reader)
+    hidden = [*hidden_from(reader), *records, *half_decided(reader)]
     window = {name: request.GET.get(name, "") for name in ("before", "after")}
     page = reads.audit_page(**chosen, **window, hidden=hidden)
     facts = {

@@ -219,6 +219,17 @@ def test_whoever_judges_it_blindly_sees_nothing_of_it(
     assert (answer.status_code, answer["Location"]) == (302, f"/audits/{held.pk}/")
 
 
+def test_an_admin_who_settles_it_does_not_read_it_in_the_log(
+    cast: Cast, sign_in: SignIn, standing: StandDown
+) -> None:
+    client = sign_in(cast.ada)
+    assert standing.record_id in client.get("/audit-log/").text
+    assert audits.take_next(Actor(cast.ada), kinds=["adjudication"]) is not None
+    page = client.get("/audit-log/").text
+    assert standing.record_id not in page
+    assert "is left out until you have judged it" in page
+
+
 def test_nothing_names_the_audit(cast: Cast, sign_in: SignIn, standing: StandDown) -> None:
     cause = standing.causes.get()
     for path in ("/calibration/", address(standing.record)):
