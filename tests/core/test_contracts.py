@@ -347,9 +347,9 @@ HOSTILE: dict[str, tuple[Json, str, str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_schema_is_refused_at_once_with_its_place(name: str) -> None:
     schema, place, reason = HOSTILE[name]
-    began = time.perf_counter()
+    began = time.process_time()
     found = problems_of(schema, "event")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert found[0].pointer == place
     assert reason in found[0].reason
 
@@ -375,11 +375,11 @@ def test_arguments_of_an_action_have_names() -> None:
 
 def test_a_pattern_that_explodes_elsewhere_is_harmless_here() -> None:
     schema = {"type": "string", "pattern": "^(a+)+$"}
-    began = time.perf_counter()
+    began = time.process_time()
     assert problems_of(schema, "event") == []
     assert misfits('{"type":"string","pattern":"^(a+)+$"}', "a" * 50_000 + "!")
     assert compare(schema, {"type": "string", "pattern": "^(a|aa)+$"}, "event") is not None
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def ands_of_ors(count: int, each: int) -> Json:
@@ -401,9 +401,9 @@ def ands_of_ors(count: int, each: int) -> Json:
 
 @pytest.mark.parametrize(("count", "each"), [(2, 5), (5, 8), (20, 20)])
 def test_comparing_takes_no_longer_for_what_was_built_to_be_hard(count: int, each: int) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     broken = compare(ands_of_ors(count, each), ands_of_ors(count, each + 1), "event")
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     assert broken is None or broken.reason == (
         "it has more alternatives than can be compared one by one"
     )

@@ -1,10 +1,10 @@
 """scripts/setup on machines that are not as one would wish."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,12 @@ def set_up(checkout: Path, path: Path, **settings: str) -> subprocess.CompletedP
     )
 
 
+def spent_by_children_s() -> float:
+    """Of the processor: how long something takes is up to whoever else is at work."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_it_finds_a_python_that_only_pyenv_knows_and_the_second_time_is_instant(
     checkout: Path, path: Path, tmp_path: Path
 ) -> None:
@@ -70,9 +76,9 @@ def test_it_finds_a_python_that_only_pyenv_knows_and_the_second_time_is_instant(
     first = set_up(checkout, path)
     assert first.returncode == 0, first.stderr
     assert str(versions / "3.13.99") in first.stdout
-    began = time.monotonic()
+    before = spent_by_children_s()
     second = set_up(checkout, path)
-    assert time.monotonic() - began < 0.2
+    assert spent_by_children_s() - before < 0.2
     assert (second.returncode, second.stdout) == (0, "")
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -367,12 +367,12 @@ ODD = ["[" * 200_000, "{" * 200_000, "9" * 200_000, "x" + " " * 200_000 + "x", "
 @pytest.mark.parametrize("operator", ["is", "one_of", "matches", "given"])
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_rows_are_answered_quickly(ada: Client, odd: str, operator: str) -> None:
-    began = perf_counter()
+    began = process_time()
     for changes in ({"row_value": [odd]}, {"row_field": [odd]}):
         sent = form(row_operator=[operator], **changes)
         assert check(ada, sent)[0] in {200, 422}
         assert ada.post(NEW, sent).status_code in {302, 422}
-    assert perf_counter() - began < 5
+    assert process_time() - began < 5
 
 
 @pytest.mark.parametrize("button", ["check", "scope", "try", "save"])

@@ -1,6 +1,6 @@
 """What people type into rows, and what rows are shown as: nothing changes on the way there and back."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -95,9 +95,9 @@ def test_nested_brackets_are_a_text() -> None:
     ["x" + " " * 20_000 + "x", " " * 20_000, '"' + "a" * 20_000, '"a" x,' * 4_000, '"' * 20_000],
 )
 def test_a_long_list_is_read_in_one_go(typed: str) -> None:
-    began = perf_counter()
+    began = process_time()
     read_list(typed, is_text=False)
-    assert perf_counter() - began < 0.5
+    assert process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -174,11 +174,11 @@ def test_two_texts_are_compared() -> None:
 def test_long_texts_are_compared_in_no_time() -> None:
     old = "\n".join(f"{n % 7}" for n in range(20_000))
     new = "\n".join(f"{n % 5}" for n in range(20_000))
-    started = time.monotonic()
+    started = time.process_time()
     assert compared(old, new)
     small = "\n".join("ab"[n % 2] for n in range(499))
     assert compared(small, "\n".join("ba"[n % 3 == 0] for n in range(499)))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_a_coloured_statement_is_the_whole_statement(text: str) -> None:
     "part", ["'", "$", "$a$", "/*", "DELETE ", "(", "e'", "\\'", "a.", '"', "--"]
 )
 def test_hostile_statements_cost_little(part: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     statement(Sight("DELETE FROM " + part * (60_000 // len(part))))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_letter_lists_addresses_and_where_links_lead() -> None:
@@ -271,10 +271,10 @@ def test_a_letter_may_be_one_object() -> None:
 
 
 def test_hostile_letters_cost_little() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for part in ("http://", "a:", "www.", "://", "javascript:", ";"):
         letter(Sight(part * 40_000, parts={"to": Part("/to", part * 1_000)}))
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_json_folds_and_keeps_types() -> None:
