@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -31,71 +31,24 @@ class AgentCall:
     seed: int
     timeout_s: float
     config: dict[str, Any]
-    # What the output has to look like, as JSON Schema; None when it may say anything.
-    output: dict[str, Json] | None = None
-    # The tools it may use, each as `tools/base.py` describes it.
-    tools: Sequence[dict[str, Json]] = ()
-    # After a turn that ended in asks, the next one is handed what the agent wanted kept, and what
-    # became of each ask.
-    turn: int = 1
-    memory: Json = None
-    answers: Sequence[dict[str, Json]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a call cost. Money is in millionths of the currency's unit; None says that nobody knows."""
+    """What a call cost. Money is in millionths of the currency's unit."""
 
     tokens_in: int = 0
     tokens_out: int = 0
-    money_micros: int | None = 0
-
-    def as_told(self) -> dict[str, Any]:
-        """As events say it."""
-        known = self.money_micros is not None
-        told = {"money_micros": self.money_micros or 0, "unpriced": not known}
-        return {"tokens_in": self.tokens_in, "tokens_out": self.tokens_out, **told}
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One timed piece of work inside a call: a request to a model, a tool that was used."""
-
-    kind: str  # model, tool
-    name: str
-    # After the call began.
-    began_ms: int
-    took_ms: int
-    usage: Usage = Usage()
-    error: str = ""
-    # What it was handed and what it said, as far as that is kept; and what was cut, in words.
-    given: str = ""
-    said: str = ""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A tool that would change something: it becomes a proposal, and the call goes on in another turn."""
-
-    key: str
-    tool: str
-    args: dict[str, Json]
+    money_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """What an agent says. `agent` holds what is known of it: name, version, model, prompt_hash.
-
-    One that asks has not finished: its output does not count, and `memory` is handed back to it.
-    """
+    """What an agent says. `agent` holds what is known of it: name, version, model, prompt_hash."""
 
     output: Json
     usage: Usage = Usage()
     agent: dict[str, str] = field(default_factory=dict)
-    pieces: tuple[Piece, ...] = ()
-    asks: tuple[Ask, ...] = ()
-    memory: Json = None
 
 
 class Agent(Protocol):

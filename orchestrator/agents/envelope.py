@@ -89,8 +89,6 @@ def _as_sent(name: str, value: Any) -> Any:
 
 def _read_usage(told: dict[str, Any]) -> Usage:
     for name, number in told.items():
-        if number is None and name == "money_micros":
-            continue
         if type(number) is not int or number < 0:
             raise OutputInvalid(f"usage.{name} is {number!r}, not a whole number from 0.")
     return Usage(**told)

@@ -561,16 +561,6 @@ class AgentCrashed(AgentError):
 
 
 @dataclass(eq=False)
-class ToolError(CountersignError):
-    """The tool {tool} failed: {reason}"""
-
-    code: ClassVar[str] = "tool-failed"
-    tool: str
-    reason: str
-    retryable: bool = False
-
-
-@dataclass(eq=False)
 class ValidatorTooCostly(AgentError):
     """The validator cost {cost:,} millionths, and may cost {most:,}; its answer does not count."""
 

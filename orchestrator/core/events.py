@@ -42,8 +42,6 @@ class WorkFinished(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
-    # Nobody knows what it cost; what the sum lacks is not nothing.
-    unpriced: bool = False
     took_ms: int = 0
     # Whatever chance the agent needed came from here.
     seed: int = 0
@@ -65,8 +63,6 @@ class WorkFailed(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
-    # Nobody knows what it cost; what the sum lacks is not nothing.
-    unpriced: bool = False
     took_ms: int = 0
     agent: Mapping[str, str] = field(default_factory=dict)
     visit: int = 0
@@ -183,8 +179,6 @@ class ValidationFinished(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
-    # Nobody knows what it cost; what the sum lacks is not nothing.
-    unpriced: bool = False
     took_ms: int = 0
     # Whatever chance the agent needed came from here.
     seed: int = 0
@@ -205,8 +199,6 @@ class ValidationFailed(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
-    # Nobody knows what it cost; what the sum lacks is not nothing.
-    unpriced: bool = False
     took_ms: int = 0
     seed: int = 0
     agent: Mapping[str, str] = field(default_factory=dict)

@@ -1,1 +1,0 @@
-"""What agents may use: one interface, whatever stands behind a tool."""
