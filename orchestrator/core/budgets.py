@@ -4,21 +4,31 @@ from dataclasses import replace
 
 from orchestrator.core.codec import Json
 from orchestrator.core.plan import Budget, Plan
-from orchestrator.core.state import RunState
+from orchestrator.core.state import RunState, Spent
 
 WALL = "wall"
 _SPENDABLE = ("steps", "agent_calls", "tokens", "money_micros")
+# A supervisor stops by itself before these are used up, with the best that it has by then.
+_STOPPED_BEFORE = frozenset({"tokens", "money_micros"})
 
 
 def check(plan: Plan, state: RunState) -> RunState:
     """After each event, before anything more is asked for."""
     if state.has_ended:
         return state
+    name = first_over(plan, state.spent)
+    if not name:
+        return state
+    return exhaust(state, name, getattr(plan.budget, name), getattr(state.spent, name))
+
+
+def first_over(plan: Plan, spent: Spent) -> str:
     for name in _SPENDABLE:
-        limit, spent = getattr(plan.budget, name), getattr(state.spent, name)
-        if limit and spent > limit:
-            return exhaust(state, name, limit, spent)
-    return state
+        if plan.pool is not None and name in _STOPPED_BEFORE:
+            continue
+        if 0 < getattr(plan.budget, name) < getattr(spent, name):
+            return name
+    return ""
 
 
 def check_lineage(budget: Budget, state: RunState, lineage: tuple[str, ...]) -> RunState:
@@ -29,6 +39,22 @@ def check_lineage(budget: Budget, state: RunState, lineage: tuple[str, ...]) -> 
     if budget.depth and len(lineage) >= budget.depth:
         return exhaust(state, "depth", budget.depth, len(lineage) + 1)
     return state
+
+
+def check_delegations(plan: Plan, state: RunState) -> RunState:
+    """Supervisors whose workers are supervisors: so many as the one at the top allows."""
+    if plan.pool is None or state.delegations != 0 or state.has_ended:
+        return state
+    reason = "no supervisor may stand below those above it any more (delegations)"
+    return _fail(state, "budget-exceeded", reason, budget="delegations")
+
+
+def delegations_below(plan: Plan, state: RunState) -> int:
+    """What a run is told that this one starts; -1 is no limit."""
+    if plan.pool is None:
+        return state.delegations
+    above = [plan.pool.delegations, *([state.delegations] if state.delegations >= 0 else [])]
+    return max(0, min(above) - 1)
 
 
 def exhaust(state: RunState, name: str, limit: int, spent: int) -> RunState:

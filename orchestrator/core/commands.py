@@ -74,10 +74,44 @@ class RunAgent(Command):
     index: int = 0
     isolated: bool = False
     inputs: Mapping[str, Json] = field(default_factory=dict)
+    # Of a call that goes on: which turn it is, the event that asked, and where each answer stands.
+    turn: int = 0
+    asked: int = 0
+    answers: tuple[int, ...] = ()
+    # Which of the members is asked, and where the task stands that this call is about.
+    who: str = ""
+    item: Mapping[str, Json] = field(default_factory=dict)
+    # The classes of the data that came into the run from outside.
+    classes: tuple[str, ...] = ()
 
     @property
     def queue(self) -> str:
         return "isolated" if self.isolated else "agents"
+
+    @property
+    def key(self) -> str:
+        turn = f":{self.turn}" if self.turn else ""
+        return f"{self.kind}:{self.work}:{self.visit}:{self.index}:{self.attempt}{turn}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunShadow(Command):
+    """Ask another version of an agent what one was asked that answered, and keep both. Nothing follows."""
+
+    kind: ClassVar[str] = "run_shadow"
+    work: str
+    attempt: int
+    visit: int
+    shadow: int
+    # The version that answered.
+    beside: str
+    # Where the answer that counts stands in the log.
+    answer: int
+    index: int = 0
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    who: str = ""
+    item: Mapping[str, Json] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -86,16 +120,19 @@ class RunAgent(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose(Command):
-    """Put an agent's output before guardrails and, where they say so, people."""
+    """Put an agent's output, or what it asks for, before guardrails and, where they say so, people."""
 
     kind: ClassVar[str] = "propose"
     work: str
+    # The event that has it.
     output: int
     visit: int = 0
+    # Which of its asks, counted from 1.
+    ask: int = 0
 
     @property
     def key(self) -> str:
-        return f"{self.kind}:{self.output}"
+        return f"{self.kind}:{self.output}" + (f":{self.ask}" if self.ask else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +184,39 @@ class StartChild(Command):
     workflow: str
     visit: int
     inputs: Mapping[str, Json] = field(default_factory=dict)
+    # For one part of the work: which, at which attempt, and where its task stands.
+    index: int = 0
+    attempt: int = 0
+    who: str = ""
+    item: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        part = f":{self.index}:{self.attempt}" if self.attempt else ""
+        return f"{self.kind}:{self.work}:{self.visit}{part}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRun(Command):
+    """End a run that this one started and waits for no longer."""
+
+    kind: ClassVar[str] = "cancel_run"
+    run: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.run}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish(Command):
+    """Tell every run that waits for the topic what the work before it said."""
+
+    kind: ClassVar[str] = "publish"
+    work: str
+    topic: str
+    visit: int
+    inputs: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -158,6 +228,7 @@ class TellParent(Command):
     kind: ClassVar[str] = "tell_parent"
     parent: str
     work: str
+    index: int = 0
 
     @property
     def key(self) -> str:
@@ -169,7 +240,7 @@ def to_json(command: Command) -> dict[str, Json]:
     return {
         name: value
         for name in _NAMES[type(command)]
-        if (value := getattr(command, name)) not in (0, {}, "")
+        if (value := getattr(command, name)) not in (0, {}, "", ())
     }
 
 
@@ -179,11 +250,14 @@ _NAMES: dict[type[Command], tuple[str, ...]] = {
         RunEffect,
         RollBack,
         RunAgent,
+        RunShadow,
         Propose,
         Validate,
         Dispose,
         AskPerson,
         StartChild,
+        CancelRun,
+        Publish,
         TellParent,
     )
 }

@@ -6,30 +6,41 @@ proposal is the same in all of them: `TRANSITIONS` is the whole of it. An event 
 raises IllegalTransition; it is never ignored and never guessed at.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from orchestrator.core import budgets, validations
+from orchestrator.core import budgets, classes, hearing, validations
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json
 from orchestrator.core.commands import (
     AskPerson,
+    CancelRun,
     Command,
     Propose,
+    Publish,
     RollBack,
     RunAgent,
     RunEffect,
+    RunShadow,
     StartChild,
     TellParent,
 )
 from orchestrator.core.errors import IllegalTransition
-from orchestrator.core.patterns import machine, pipeline, work
+from orchestrator.core.patterns import consensus, machine, mesh, pipeline, router, supervisor, work
+from orchestrator.core.patterns import parts as parts_of
 from orchestrator.core.plan import DIRECT, Plan, Work
-from orchestrator.core.state import Moment, ProposalState, RunState, WorkState
+from orchestrator.core.state import Moment, Part, ProposalState, RunState, WorkState
 
-PATTERNS: dict[str, ModuleType] = {"pipeline": pipeline, "machine": machine}
+PATTERNS: dict[str, ModuleType] = {
+    "pipeline": pipeline,
+    "machine": machine,
+    "router": router,
+    "supervisor": supervisor,
+    "consensus": consensus,
+    "mesh": mesh,
+}
 START = Moment(0, 0)
 # Before an agent is asked again, doubled each time.
 RETRY_FIRST_MS = 1_000
@@ -85,6 +96,8 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("rollback_settled", "executed"): "by verdict",
 }
 AFTER_SETTLING = {"happened": "executed", "not_happened": "failed", "retry": "accepted"}
+# In place of the question that people were asked: nobody answers it again.
+ANSWERED = "answered"
 AFTER_ROLLBACK = {"happened": "rolled_back", "give_up": "executed", "retry": "rolling_back"}
 
 
@@ -106,21 +119,35 @@ def fold(events: Iterable[tuple[ev.Event, Moment]], plan: Plan = DIRECT) -> RunS
 
 def evolve(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> RunState:
     after = _HANDLERS[type(event)](plan, state, event, moment)
-    return _finish(plan, budgets.check(plan, after))
+    after = hearing.follow(state, after, event, moment)
+    after = classes.follow(after, event)
+    return _finish(plan, mesh.check(plan, after) if plan.mesh else budgets.check(plan, after))
 
 
 def decide(plan: Plan, before: RunState, after: RunState, event: ev.Event) -> list[Command]:
     """What the change from one state to the next asks for."""
     commands = _release(after, event) + validations.commands(before, after, event)
+    commands += _beside(before, after, event)
+    commands += _cancel_below(before, after, event)
     if after.has_ended:
         if after.parent and not before.has_ended:
-            commands.append(TellParent(parent=after.parent, work=after.parent_work))
+            commands.append(
+                TellParent(parent=after.parent, work=after.parent_work, index=after.parent_index)
+            )
         return commands
     for name, now in after.works.items():
         was = before.works.get(name)
         if now is not was:
             commands += _ask_for(plan.works[name], was, now)
-    return commands
+    return _with_classes(commands, after) if after.classes else commands
+
+
+def _with_classes(commands: Sequence[Command], after: RunState) -> list[Command]:
+    """Whoever makes a call knows which classes of data came into the run without looking for them."""
+    return [
+        replace(command, classes=after.classes) if isinstance(command, RunAgent) else command
+        for command in commands
+    ]
 
 
 def _release(after: RunState, event: ev.Event) -> list[Command]:
@@ -158,6 +185,55 @@ def _roll_back(after: RunState, event: ev.RollbackRequested | ev.RollbackSettled
     ]
 
 
+def _beside(before: RunState, after: RunState, event: ev.Event) -> list[Command]:
+    """Another version is asked the same, of an answer that somebody waited for."""
+    if not isinstance(event, ev.WorkFinished) or not event.shadow or before.has_ended:
+        return []
+    known, now = before.works[event.work], after.works[event.work]
+    if known.status != "running" or event.visit not in {0, known.visit}:
+        return []
+    # A machine that came to the same work again did so with this very event.
+    answer = now.parts[event.index].seq if now.visit == known.visit else now.visit
+    return [
+        RunShadow(
+            work=event.work,
+            attempt=event.attempt,
+            visit=known.visit,
+            shadow=event.shadow,
+            beside=event.agent.get("version", ""),
+            answer=answer,
+            index=event.index,
+            inputs=dict(known.inputs),
+            who=known.parts[event.index].who,
+            item=_item(known, event.index),
+            classes=after.classes,
+        )
+    ]
+
+
+def _cancel_below(before: RunState, after: RunState, event: ev.Event) -> list[Command]:
+    """What nobody waits for any more, and what did not end by itself."""
+    if not after.cancels_below:
+        return []
+    ended = event.run if isinstance(event, ev.ChildEnded) else ""
+    still = {*_waited_for(after), ended}
+    return [CancelRun(run=run) for run in _waited_for(before) if run not in still]
+
+
+def _waited_for(state: RunState) -> list[str]:
+    """A run that was started without waiting for it belongs to nobody's wait: its work is done."""
+    if state.has_ended:
+        return []
+    waiting = [known for known in state.works.values() if known.status == "running"]
+    of_parts = [part.child for known in waiting for part in known.parts if part.status == "running"]
+    return [child for child in (*(known.child for known in waiting), *of_parts) if child]
+
+
+def _item(known: WorkState, index: int) -> dict[str, Json]:
+    """Where the task of one part stands, if it has one."""
+    return parts_of.task_at(known.tasks_at, index) if known.tasks_at else {}
+
+
 def _ask_for(plan: Work, was: WorkState | None, now: WorkState) -> list[Command]:
     """What this work needs now and did not need before."""
     fresh = was is None or was.visit != now.visit
@@ -170,24 +246,54 @@ def _ask_for(plan: Work, was: WorkState | None, now: WorkState) -> list[Command]
     if plan.kind == "workflow" and fresh:
         inputs = dict(now.inputs)
         return [StartChild(work=plan.name, workflow=plan.workflow, visit=now.visit, inputs=inputs)]
+    if plan.kind == "publish" and fresh:
+        inputs = dict(now.inputs)
+        return [Publish(work=plan.name, topic=plan.topic, visit=now.visit, inputs=inputs)]
     known = () if was is None or fresh else was.parts
     return [
-        _call(plan, now, index, part.attempt)
+        command
         for index, part in enumerate(now.parts)
-        if part.status == "running" and (index >= len(known) or known[index] != part)
+        for command in _go_on_with(plan, now, index, known)
     ]
 
 
-def _call(plan: Work, now: WorkState, index: int, attempt: int) -> Command:
+def _go_on_with(plan: Work, now: WorkState, index: int, before: Sequence[Part]) -> list[Command]:
+    """What one call needs: to be made, or what it asks for to be proposed."""
+    part = now.parts[index]
+    if part.status == "running" and parts_of.is_begun(before, index, part):
+        return [_call(plan, now, index, part)]
+    was = before[index] if index < len(before) else None
+    if part.status == "asking" and (was is None or was.asked != part.asked):
+        return [
+            Propose(work=plan.name, output=part.asked, visit=now.visit, ask=number)
+            for number, ask in enumerate(part.asks, start=1)
+            if not ask.seq
+        ]
+    return []
+
+
+def _call(plan: Work, now: WorkState, index: int, part: Part) -> Command:
+    attempt, member = part.attempt, plan.members.get(part.who)
     delay = 0 if attempt == 1 else min(RETRY_FIRST_MS * 2 ** min(attempt - 2, 16), RETRY_MAX_MS)
+    common: dict[str, Any] = {
+        "work": plan.name,
+        "attempt": attempt,
+        "index": index,
+        "visit": now.visit,
+        "inputs": dict(now.inputs),
+        "delay_ms": delay,
+        "who": part.who,
+        "item": _item(now, index),
+    }
+    if member and member.workflow:
+        return StartChild(workflow=member.workflow, **common)
+    queue = member.queue if member else plan.queue
     return RunAgent(
-        work=plan.name,
-        attempt=attempt,
-        index=index,
-        visit=now.visit,
-        isolated=plan.queue == "isolated",
-        inputs=dict(now.inputs),
-        delay_ms=delay,
+        isolated=queue == "isolated",
+        turn=part.turn if part.asked else 0,
+        asked=part.asked,
+        answers=tuple(ask.seq for ask in part.asks),
+        **common,
     )
 
 
@@ -209,7 +315,9 @@ def _is_waiting(plan: Plan, state: RunState) -> bool:
     known, planned = state.works.get(state.position), plan.works.get(state.position)
     if known is None or planned is None:
         return True
-    return known.status == "deciding" or planned.kind in work.WAITING
+    if known.status == "deciding" or planned.kind in work.WAITING:
+        return True
+    return known.waits_for_asks
 
 
 def _start(plan: Plan, state: RunState, event: ev.RunStarted, moment: Moment) -> RunState:
@@ -223,10 +331,15 @@ def _start(plan: Plan, state: RunState, event: ev.RunStarted, moment: Moment) ->
         pattern=event.pattern,
         parent=event.parent,
         parent_work=event.parent_work,
+        parent_index=event.parent_index,
+        delegations=event.delegations,
+        seed=event.seed,
+        cancels_below=event.cancels_below,
     )
     if plan.pattern == "direct":
         return started
     started = budgets.check_lineage(plan.budget, started, event.lineage)
+    started = budgets.check_delegations(plan, started)
     if started.has_ended:
         return started
     if plan.budget.wall_s:
@@ -243,7 +356,16 @@ def _cancel(plan: Plan, state: RunState, event: ev.RunCancelled, moment: Moment)
         "reason": event.reason,
         "retryable": False,
     }
-    return replace(state, status="cancelled", error=error)
+    ended = replace(state, status="cancelled", error=error)
+    return _withdraw(ended) if event.withdraws else ended
+
+
+def _withdraw(state: RunState) -> RunState:
+    """What was proposed and nobody has decided about. What was accepted still runs."""
+    for name, proposal in state.proposals.items():
+        if proposal.status in {"in_review", "revision_requested"}:
+            state = state.with_proposal(name, status="withdrawn", approvals=())
+    return state
 
 
 def _work(plan: Plan, state: RunState, event: Any, moment: Moment) -> RunState:
@@ -252,6 +374,8 @@ def _work(plan: Plan, state: RunState, event: Any, moment: Moment) -> RunState:
         return work.late(state, event, moment, state.status)
     if state.status == "new" or plan.pattern == "direct":
         raise IllegalTransition("The run", state.status, event.kind)
+    if plan.mesh:
+        return mesh.hear(plan, state, event, moment)
     if isinstance(event, ev.SignalReceived) and plan.pattern == "machine":
         place = plan.works.get(state.position)
         if place is None or place.signal != event.name:
@@ -284,6 +408,8 @@ def _reach_time(plan: Plan, state: RunState, event: ev.TimeReached, moment: Mome
 
 
 def _reach(plan: Plan, state: RunState, timer: str, moment: Moment) -> RunState:
+    if timer == budgets.WALL and plan.mesh:
+        return mesh.stop(state, mesh.BUDGET, f"its {plan.budget.wall_s:,} seconds are over")
     if timer == budgets.WALL:
         return budgets.exhaust(state, "wall_s", plan.budget.wall_s, plan.budget.wall_s)
     if validations.is_timer(timer):
@@ -315,7 +441,7 @@ def _proposal(plan: Plan, state: RunState, event: Any, moment: Moment) -> RunSta
     after = _PROPOSAL_HANDLERS[type(event)](state, event)
     if plan.pattern == "direct" or after.has_ended:
         return after
-    after, name = work.follow_proposal(plan, after, event.proposal)
+    after, name = work.follow_proposal(plan, after, event.proposal, moment)
     return _go_on(plan, after, name, moment, _became(after, event))
 
 
@@ -429,7 +555,8 @@ def _move_effect(state: RunState, event: Any) -> RunState:
         raise IllegalTransition(event.effect, "bound to another payload", event.kind)
     if event.effect != before.effect:
         raise IllegalTransition(event.effect, "not the effect that was released", event.kind)
-    return state.with_proposal(event.proposal, status=TRANSITIONS[event.kind, before.status])
+    status, asked = TRANSITIONS[event.kind, before.status], getattr(event, "item", "")
+    return state.with_proposal(event.proposal, status=status, asked=asked)
 
 
 def _ask_back(state: RunState, event: ev.RollbackRequested) -> RunState:
@@ -442,10 +569,12 @@ def _ask_back(state: RunState, event: ev.RollbackRequested) -> RunState:
 
 
 def _settle_rollback(state: RunState, event: ev.RollbackSettled) -> RunState:
-    before = _check(state, event.proposal, event.kind)
+    before = _check_asked(state, event)
     rollbacks = before.rollbacks + (event.verdict == "retry")
     status = AFTER_ROLLBACK[event.verdict]
-    return state.with_proposal(event.proposal, status=status, rollbacks=rollbacks)
+    return state.with_proposal(
+        event.proposal, status=status, rollbacks=rollbacks, asked=_answered(before)
+    )
 
 
 def _check(state: RunState, proposal: str, kind: str) -> ProposalState:
@@ -468,11 +597,29 @@ def _check_decision(state: RunState, event: Any, digest: str | None) -> Proposal
 
 
 def _settle(state: RunState, event: ev.EffectSettled) -> RunState:
+    before = _check_asked(state, event)
+    again = before.again + (event.verdict == "retry")
+    status = AFTER_SETTLING[event.verdict]
+    return state.with_proposal(event.proposal, status=status, again=again, asked=_answered(before))
+
+
+def _answered(before: ProposalState) -> str:
+    return ANSWERED if before.asked else ""
+
+
+def _check_asked(state: RunState, event: ev.EffectSettled | ev.RollbackSettled) -> ProposalState:
+    """An answer counts for the question that is open: of what was lost twice, not for the first one.
+
+    Early events do not say where people were asked.
+    """
     before = _check(state, event.proposal, event.kind)
     if event.effect != before.effect:
-        raise IllegalTransition(event.effect, "not the effect that was lost", event.kind)
-    again = before.again + (event.verdict == "retry")
-    return state.with_proposal(event.proposal, status=AFTER_SETTLING[event.verdict], again=again)
+        raise IllegalTransition(
+            event.effect, "not the effect that people were asked about", event.kind
+        )
+    if before.asked and event.item != before.asked:
+        raise IllegalTransition(event.item, "not the open item", event.kind)
+    return before
 
 
 _PROPOSAL_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = {
@@ -490,8 +637,8 @@ _PROPOSAL_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = 
     ev.EffectLost: _move_effect,
     ev.EffectSettled: _settle,
     ev.RollbackRequested: _ask_back,
-    ev.RollbackDone: _move,
-    ev.RollbackFailed: _move,
+    ev.RollbackDone: _move_effect,
+    ev.RollbackFailed: _move_effect,
     ev.RollbackSettled: _settle_rollback,
 }
 

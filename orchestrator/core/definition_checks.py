@@ -7,15 +7,17 @@ said so already, and all the rest is still looked at.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.core import machine_checks
+from orchestrator.core import machine_checks, mesh_checks, pool_checks, router_checks
 from orchestrator.core.codec import Json
+from orchestrator.core.definition_works import Path, works
 from orchestrator.core.errors import Problem
+from orchestrator.core.policy import changes
+from orchestrator.core.policy.agent_versions import calls_out
 from orchestrator.core.schemas import check_schema, did_you_mean, pointer
 
 # Each work's output is handed on under its name, beside these.
-RESERVED = frozenset({"intent", "sent_back"})
+RESERVED = frozenset({"intent", "sent_back", "memory"})
 
-type Path = tuple[str | int, ...]
 type Work = Mapping[str, Any]
 
 
@@ -25,11 +27,35 @@ def check_meaning(raw: Json, slug: str) -> Iterator[Problem]:
     yield from _check_schema_at(("intent",), raw)
     if raw.get("pattern") == "pipeline":
         yield from _check_pipeline(raw.get("stages"), slug)
+    if raw.get("pattern") == "mesh":
+        yield from mesh_checks.check_mesh(raw)
+        for name, peer in mesh_checks.peers_of(raw).items():
+            yield from _check_work(("peers", name), peer, slug)
     if raw.get("pattern") == "machine":
         yield from machine_checks.check_machine(raw)
         for name, state in machine_checks.states_of(raw).items():
             if isinstance(state.get("run"), dict):
                 yield from _check_work(("states", name, "run"), state["run"], slug)
+                yield from _check_waits(("states", name, "run"), state["run"])
+    if raw.get("pattern") == "router":
+        yield from router_checks.check_router(raw)
+        for name, worker in router_checks.workers_of(raw).items():
+            yield from _check_work(("workers", name), worker, slug)
+    yield from pool_checks.check(raw, slug)
+    for path, work in works(raw):
+        yield from _check_agent((*path, "agent"), work.get("agent"))
+
+
+_ONLY_BY_NAME = (
+    "what is asked over the network is no stage by itself: its endpoint and its limits belong to a version "
+    "of an agent; name that agent here"
+)
+
+
+def _check_agent(path: Path, agent: Any) -> Iterator[Problem]:
+    """Whose endpoint says which data it may see is asked by name: only then is that looked at."""
+    if isinstance(agent, dict) and calls_out(agent):
+        yield _at(path, _ONLY_BY_NAME)
 
 
 def _check_pipeline(stages: Any, slug: str) -> Iterator[Problem]:
@@ -42,6 +68,7 @@ def _check_pipeline(stages: Any, slug: str) -> Iterator[Problem]:
             yield from _check_needs((*path, "needs"), stage, names, place)
             yield from _check_for_each((*path, "for_each"), found, place)
             yield from _check_work(path, stage, slug)
+            yield from _check_collect((*path, "collect"), stage.get("collect"), found, place)
 
 
 def _check_name(path: Path, names: list[Any], place: int) -> Iterator[Problem]:
@@ -66,6 +93,20 @@ def _check_needs(path: Path, stage: Work, names: list[Any], place: int) -> Itera
             yield _at((*path, index), f"“{name}” comes later; only earlier stages have an output")
         else:
             yield _at((*path, index), f"there is no stage “{name}”. {did_you_mean(name, known)}")
+
+
+def _check_collect(path: Path, name: Any, stages: list[Any], place: int) -> Iterator[Problem]:
+    """What is collected was started before, and not waited for."""
+    if not isinstance(name, str):
+        return
+    started = [
+        str(stage.get("name"))
+        for stage in stages[:place]
+        if isinstance(stage, dict) and "workflow" in stage and stage.get("wait") is False
+    ]
+    if name not in started:
+        reason = f"no earlier stage “{name}” starts a workflow with “wait”: false."
+        yield _at(path, f"{reason} {did_you_mean(name, started)}".strip())
 
 
 def _check_for_each(path: Path, stages: list[Any], place: int) -> Iterator[Problem]:
@@ -96,12 +137,40 @@ def _no_single_output(work: Work) -> str:
 
 def _check_work(path: Path, work: Work, slug: str) -> Iterator[Problem]:
     yield from _check_schema_at((*path, "output"), work)
+    yield from _check_tools((*path, "tools"), work.get("tools"))
     if work.get("proposes") is True and "for_each" in work:
         yield _at((*path, "proposes"), "one proposal at a time: it cannot stand beside “for_each”")
     if "at_most" in work and "for_each" not in work:
         yield _at((*path, "at_most"), "says nothing without “for_each”")
+    if "at_once" in work and "for_each" not in work:
+        yield _at((*path, "at_once"), "says nothing without “for_each”")
     if slug and work.get("workflow") == slug:
         yield _at((*path, "workflow"), "a workflow cannot wait for a run of itself")
+
+
+def _check_tools(path: Path, tools: Any) -> Iterator[Problem]:
+    """No two of one name, and none for what only people may change."""
+    seen: set[str] = set()
+    for place, tool in enumerate(tools if isinstance(tools, list) else []):
+        spec = tool if isinstance(tool, dict) else {"name": tool}
+        name = spec.get("name")
+        if isinstance(name, str) and name in seen:
+            yield _at((*path, place), f"“{name}” is there already")
+        seen |= {name} if isinstance(name, str) else set()
+        action = spec.get("action", name)
+        if isinstance(action, str) and changes.is_change(action):
+            reason = f"{changes.RESERVED}* is Countersign itself, which only people may change"
+            yield _at((*path, place), reason)
+        yield from _check_schema_at((*path, place, "parameters"), spec)
+
+
+def _check_waits(path: Path, run: Work) -> Iterator[Problem]:
+    """A machine may come round, and what ends then would belong to another visit."""
+    if "collect" in run or run.get("wait") is False:
+        key = "collect" if "collect" in run else "wait"
+        yield _at(
+            (*path, key), "only stands in a pipeline; a state waits for the run that it starts"
+        )
 
 
 def _check_schema_at(path: Path, holder: Work) -> Iterator[Problem]:

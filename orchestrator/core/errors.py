@@ -33,6 +33,8 @@ CountersignError
 │   ├── ChangeWaiting       somebody already asked for a change of the rule
 │   ├── RoutesChanged       somebody else saved routes in between
 │   ├── ContractChanged     likewise, a version of the contract
+│   ├── AgentChanged        likewise, a version of the agent
+│   ├── EndpointChanged     somebody changed the endpoint in between
 │   ├── StandDownLifted     somebody approved of automatic accepting already
 │   ├── KeyReused           same idempotency key, another body
 │   └── KeyInFlight         same idempotency key, still being answered
@@ -40,9 +42,16 @@ CountersignError
 │   ├── EffectRefused       the target said no; trying again would not help
 │   ├── EffectInterrupted   the call ended without an answer; it may have happened
 │   └── EffectUnavailable   the target could not be reached; trying again may help
+├── ToolError               a tool failed, and nobody knows what it did before
+│   ├── ToolRefused         it said no, or was not called; nothing was done
+│   │   └── ToolChanged     what it says of itself is not what was approved
+│   ├── ToolUnavailable     nothing reached it; asking again may help
+│   └── ToolTimedOut        no answer in time
 └── AgentError              what an agent did not foresee; the others say what it was
     ├── AgentRefused        the agent said no; asking again would not help
     ├── AgentUnknown        this worker has no such agent
+    ├── NoEndpoint          none may see the data of the run; nothing was sent
+    ├── AgentMayNot         its tier does not allow what the workflow asks of it
     ├── AgentUnavailable    the agent could not be reached; asking again may help
     ├── AgentTimedOut       no answer in time
     ├── AgentCrashed        its process ended without an answer
@@ -51,7 +60,7 @@ CountersignError
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 @dataclass(eq=False)
@@ -435,6 +444,26 @@ class ContractChanged(Conflict):
 
 
 @dataclass(eq=False)
+class AgentChanged(Conflict):
+    """Somebody wrote version {current} of {slug} while you wrote yours (you began with {seen}). Yours was not saved; look at theirs first."""
+
+    code: ClassVar[str] = "agent-changed"
+    slug: str
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
+class EndpointChanged(Conflict):
+    """Somebody changed {slug} while you wrote (you began with revision {seen}, it is now {current}). Yours was not saved; look at it again."""
+
+    code: ClassVar[str] = "endpoint-changed"
+    slug: str
+    seen: int
+    current: int
+
+
+@dataclass(eq=False)
 class StandDownGrew(Conflict):
     """Auditors have overturned {count} by now; the page that you had before you said {seen}. It still stands; look at it again."""
 
@@ -448,6 +477,15 @@ class StandDownLifted(Conflict):
     """It stands no longer. {winner} approved of automatic accepting again at {at}; nothing was changed."""
 
     code: ClassVar[str] = "stand-down-lifted"
+    winner: str
+    at: str
+
+
+@dataclass(eq=False)
+class ObservationRevoked(Conflict):
+    """{winner} revoked it already at {at}. Nothing was changed."""
+
+    code: ClassVar[str] = "observation-revoked"
     winner: str
     at: str
 
@@ -519,6 +557,10 @@ class AgentError(CountersignError):
     # Which agent, and in which process: filled in by whoever called it.
     who: str = ""
     where: str = ""
+    # What was spent and done before it failed, as far as that is known: a `Usage` and each `Piece` of
+    # agents/base.py.
+    usage: Any = field(default=None, kw_only=True)
+    pieces: Sequence[Any] = field(default=(), kw_only=True)
 
 
 @dataclass(eq=False)
@@ -536,11 +578,30 @@ class AgentUnknown(AgentError):
 
 
 @dataclass(eq=False)
+class NoEndpoint(AgentError):
+    """The agent was not asked, and nothing was sent to it: {reason}"""
+
+    code: ClassVar[str] = "no-endpoint"
+    # What the run has, and what was looked at in vain.
+    data: Sequence[str] = ()
+    endpoints: Sequence[str] = ()
+
+
+@dataclass(eq=False)
+class AgentMayNot(AgentError):
+    """The agent was not asked, because its tier does not allow it: {reason}"""
+
+    code: ClassVar[str] = "agent-may-not"
+
+
+@dataclass(eq=False)
 class AgentUnavailable(AgentError):
     """The agent could not be reached: {reason}"""
 
     code: ClassVar[str] = "agent-unavailable"
     retryable: ClassVar[bool] = True
+    # When it wants to be asked again, if it said so.
+    retry_after_s: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(eq=False)
@@ -558,6 +619,46 @@ class AgentCrashed(AgentError):
 
     code: ClassVar[str] = "agent-crashed"
     retryable: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class ToolError(CountersignError):
+    """The tool {tool} failed: {reason}"""
+
+    code: ClassVar[str] = "tool-failed"
+    tool: str
+    reason: str
+    retryable: bool = False
+
+
+@dataclass(eq=False)
+class ToolRefused(ToolError):
+    """The tool {tool} refused: {reason}"""
+
+    code: ClassVar[str] = "tool-refused"
+
+
+@dataclass(eq=False)
+class ToolChanged(ToolRefused):
+    """The tool {tool} is not what was approved: {reason} Nothing was called. An admin can look at it and approve it anew."""
+
+    code: ClassVar[str] = "tool-changed"
+
+
+@dataclass(eq=False)
+class ToolUnavailable(ToolError):
+    """The tool {tool} could not be reached: {reason}"""
+
+    code: ClassVar[str] = "tool-unavailable"
+    retryable: bool = True
+
+
+@dataclass(eq=False)
+class ToolTimedOut(ToolError):
+    """The tool {tool} did not answer in time: {reason}"""
+
+    code: ClassVar[str] = "tool-timed-out"
+    retryable: bool = True
 
 
 @dataclass(eq=False)

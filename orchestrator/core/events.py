@@ -1,6 +1,6 @@
 """What can happen, in the past tense. Events are stored for ever: add fields, never change one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -28,6 +28,21 @@ class RunStarted(Event):
     parent: str = ""
     parent_work: str = ""
     lineage: tuple[str, ...] = ()
+    # The span of the caller's own trace that asked for it, as W3C Trace Context writes it.
+    traceparent: str = ""
+    # Which part of that work, where it has several.
+    parent_index: int = 0
+    # How many supervisors may stand below those above; -1 when there is none above.
+    delegations: int = -1
+    # Whatever chance the pattern needs comes from here.
+    seed: int = 0
+    # Runs that it started and waits for no longer are cancelled. Those of earlier runs ran on.
+    cancels_below: bool = False
+    # What tools had said to the run that started it, or that it is too much to follow.
+    untrusted: tuple[Json, ...] = ()
+    taints_all: bool = False
+    # The classes of data of the run that started it.
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +57,8 @@ class WorkFinished(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
+    # Nobody knows what it cost; what the sum lacks is not nothing.
+    unpriced: bool = False
     took_ms: int = 0
     # Whatever chance the agent needed came from here.
     seed: int = 0
@@ -49,6 +66,19 @@ class WorkFinished(Event):
     agent: Mapping[str, str] = field(default_factory=dict)
     # Which coming to the work it answers; a machine may have come to it again since.
     visit: int = 0
+    turn: int = 1
+    # The version of the agent that is asked the same beside it, without consequence; 0 is none.
+    shadow: int = 0
+    # What tools said to it, as with what is asked for.
+    untrusted: tuple[Json, ...] = ()
+    taints_all: bool = False
+    # Shared memory: what it was handed, as pairs of an id and a digest; what it wants remembered; and
+    # what was left out of either, in words.
+    recalled: tuple[Sequence[str], ...] = ()
+    remembered: tuple[dict[str, Json], ...] = ()
+    memory_notes: tuple[str, ...] = ()
+    # The classes of what it was handed of it that nobody had said of this work.
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +93,61 @@ class WorkFailed(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
+    # Nobody knows what it cost; what the sum lacks is not nothing.
+    unpriced: bool = False
     took_ms: int = 0
     agent: Mapping[str, str] = field(default_factory=dict)
+    visit: int = 0
+    turn: int = 1
+    # What of shared memory it was handed.
+    recalled: tuple[Sequence[str], ...] = ()
+    # The reason itself, which may quote what tools had said: it is handed to whoever goes on.
+    untrusted: tuple[Json, ...] = ()
+    taints_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkAsked(Event):
+    """An agent asks for what would change something. Each ask becomes a proposal of its own, and the
+    call goes on in another turn once all of them are settled."""
+
+    kind: ClassVar[str] = "work_asked"
+    work: str
+    attempt: int
+    # Each with its key, tool, action, target and args; one with an `error` is refused already.
+    asks: tuple[dict[str, Json], ...]
+    index: int = 0
+    turn: int = 1
+    # What the agent wants back in its next turn.
+    memory: Json = None
+    # What tools said to it so far, each with its origin in words: followed into what it asks for.
+    untrusted: tuple[Json, ...] = ()
+    # That was too much to follow: whatever it asks for counts as tainted.
+    taints_all: bool = False
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money_micros: int = 0
+    # Nobody knows what it cost; what the sum lacks is not nothing.
+    unpriced: bool = False
+    took_ms: int = 0
+    seed: int = 0
+    agent: Mapping[str, str] = field(default_factory=dict)
+    visit: int = 0
+    # What of shared memory it was handed, and the classes of it that nobody had said of this work.
+    recalled: tuple[Sequence[str], ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRefused(Event):
+    """What was asked for could not even be proposed. The agent hears why."""
+
+    kind: ClassVar[str] = "ask_refused"
+    work: str
+    # The event that asked, and which of its asks, counted from 1.
+    asked: int
+    ask: int
+    error: dict[str, Json]
     visit: int = 0
 
 
@@ -106,6 +189,7 @@ class ChildStarted(Event):
     work: str
     run: str
     visit: int = 0
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +200,42 @@ class ChildEnded(Event):
     status: str
     output: Json = None
     error: dict[str, Json] | None = None
+    index: int = 0
+    # What it spent, with all runs below it.
+    tokens: int = 0
+    money_micros: int = 0
+    # What tools said to it and to all runs below it, or that it is too much to follow.
+    untrusted: tuple[Json, ...] = ()
+    taints_all: bool = False
+    # Its classes of data: what its definition says, and what came into it.
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published(Event):
+    """A message went to every run that waited for its topic, in the transaction of this event."""
+
+    kind: ClassVar[str] = "published"
+    work: str
+    topic: str
+    # How many waited when it was sent.
+    reached: int = 0
+    visit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived(Event):
+    """Another run published something that this one waits for."""
+
+    kind: ClassVar[str] = "message_received"
+    topic: str
+    run: str
+    data: Json = None
+    # The message itself, when tools had said something to its sender.
+    untrusted: tuple[Json, ...] = ()
+    taints_all: bool = False
+    # The classes of data of its sender.
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +250,8 @@ class RunCancelled(Event):
     kind: ClassVar[str] = "run_cancelled"
     by: str
     reason: str
+    # With it goes what was proposed and nobody has decided about; before, that stayed to be looked at.
+    withdraws: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +272,9 @@ class ProposalReceived(Event):
     revises: str = ""
     # The person who wrote this revision; empty when an agent did.
     edited_by: str = ""
+    # The event in which an agent asked for it, and which of its asks it is, counted from 1.
+    asked: int = 0
+    ask: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +304,8 @@ class ValidationFinished(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
+    # Nobody knows what it cost; what the sum lacks is not nothing.
+    unpriced: bool = False
     took_ms: int = 0
     # Whatever chance the agent needed came from here.
     seed: int = 0
@@ -199,6 +326,8 @@ class ValidationFailed(Event):
     tokens_in: int = 0
     tokens_out: int = 0
     money_micros: int = 0
+    # Nobody knows what it cost; what the sum lacks is not nothing.
+    unpriced: bool = False
     took_ms: int = 0
     seed: int = 0
     agent: Mapping[str, str] = field(default_factory=dict)
@@ -353,6 +482,8 @@ class EffectLost(Event):
     proposal: str
     effect: str
     error: dict[str, Json]
+    # Where people are asked about it: only that settles it.
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +527,8 @@ class RollbackFailed(Event):
     proposal: str
     effect: str
     error: dict[str, Json]
+    # Where people are asked about it: only that settles it.
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,11 +551,15 @@ KINDS: dict[str, type[Event]] = {
         RunStarted,
         WorkFinished,
         WorkFailed,
+        WorkAsked,
+        AskRefused,
         PersonAsked,
         PersonAnswered,
         SignalReceived,
         ChildStarted,
         ChildEnded,
+        Published,
+        MessageReceived,
         TimeReached,
         RunCancelled,
         ProposalReceived,
@@ -477,6 +614,10 @@ def value_of(event: Event) -> Json:
     """What an event brought that later works may be handed."""
     if isinstance(event, PersonAnswered):
         return {"by": event.by, "note": event.note, "verdict": event.verdict}
+    if isinstance(event, ChildStarted):
+        return {"run": event.run}
+    if isinstance(event, Published):
+        return {"reached": event.reached}
     for name in ("output", "data", "intent"):
         found: Json = getattr(event, name, None)
         if found is not None:

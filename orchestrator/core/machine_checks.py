@@ -11,7 +11,7 @@ from orchestrator.core.schemas import did_you_mean, pointer
 # What a state's own run says when it is over; every other event is a signal from outside.
 OWN_EVENTS = ("done", "failed")
 # `data.intent` is what was asked for, and CEL reads the others as words of its own.
-RESERVED = frozenset({"intent", "in", "true", "false", "null"})
+RESERVED = frozenset({"intent", "memory", "in", "true", "false", "null"})
 
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _DATA_FIELD = re.compile(r"(?<![\w.])data\.([A-Za-z_]\w*)")

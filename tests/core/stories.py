@@ -48,6 +48,18 @@ def child(name: str = "", workflow: str = "other", **changes: Any) -> Any:
     return _named(name, {"workflow": workflow, **changes})
 
 
+def collect(name: str, stage: str, **changes: Any) -> Any:
+    return _named(name, {"collect": stage, **changes})
+
+
+def publish(name: str = "", topic: str = "news") -> Any:
+    return _named(name, {"publish": {"topic": topic}})
+
+
+def subscribe(name: str = "", topic: str = "news", due_s: int = 3_600, **changes: Any) -> Any:
+    return _named(name, {"subscribe": {"topic": topic, "due_seconds": due_s}, **changes})
+
+
 def _named(name: str, stage: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "optional": False, **stage} if name else stage
 
@@ -69,6 +81,109 @@ def machine(states: Mapping[str, Any], initial: str = "", **budget: int) -> dict
         "states": dict(states),
         "budget": BUDGET | budget,
     }
+
+
+def supervisor(**changes: Any) -> dict[str, Any]:
+    """With two workers that are agents and one that is another workflow."""
+    budget = BUDGET | changes.pop("budget", {})
+    worker = {"agent": {"kind": "scripted", "name": "w"}, "attempts": 2, "timeout_seconds": 60}
+    isolated = {**worker, "agent": {"kind": "function", "name": "f"}, "attempts": 1}
+    return {
+        "pattern": "supervisor",
+        "title": "A supervisor",
+        "supervisor": {
+            "agent": {"kind": "scripted", "name": "boss"},
+            "attempts": 2,
+            "timeout_seconds": 60,
+        },
+        "workers": {
+            "find": {**worker, "description": "looks things up"},
+            "sum": {**isolated, "description": ""},
+            "ask": {"workflow": "other", "description": "asks the other team"},
+        },
+        "at_once": 2,
+        "tasks_at_most": 5,
+        "rounds": 3,
+        "deadline_seconds": 600,
+        "delegations": 2,
+        "stops_at": {"tokens": budget["tokens"], "money_micros": budget["money_micros"]},
+        "budget": budget,
+        **changes,
+    }
+
+
+def consensus(count: int = 3, **changes: Any) -> dict[str, Any]:
+    member = {"agent": {"kind": "scripted", "name": "m"}, "attempts": 2, "timeout_seconds": 60}
+    return {
+        "pattern": "consensus",
+        "title": "A consensus",
+        "high_stakes": True,
+        "reason": "nobody can take it back",
+        "members": dict.fromkeys(("ann", "ben", "cem", "dora")[:count], member),
+        "quorum": 2,
+        "deadline_seconds": 600,
+        "judge": {**member, "agent": {"kind": "scripted", "name": "judge"}},
+        "rubric": {"facts": "Which answer rests on facts?"},
+        "output": {"type": "string"},
+        "budget": BUDGET | changes.pop("budget", {}),
+        **changes,
+    }
+
+
+def tasks(*named: str, **more: Any) -> dict[str, Any]:
+    """A plan: `find:a` gives the task a to the worker find."""
+    found = [dict(zip(("worker", "task"), one.split(":"), strict=True)) for one in named]
+    return {"tasks": found, "done": False, **more}
+
+
+def worker(work: dict[str, Any], about: str = "does it") -> dict[str, Any]:
+    return {"description": about, **work}
+
+
+def router(workers: Mapping[str, Any], *rules: Any, **more: Any) -> dict[str, Any]:
+    """`rules` are pairs of a condition and the workers it leads to; by default there is no model."""
+    named = [
+        {"name": f"rule-{number}", "to": list(to), **({"if": guard} if guard else {})}
+        for number, (guard, *to) in enumerate(rules, start=1)
+    ]
+    model = more.pop("model", None)
+    asks = {"model": {**agent(), "confidence_at_least": 0.7, **model}} if model is not None else {}
+    budget = BUDGET | more.pop("budget", {})
+    return {
+        "pattern": "router",
+        "title": "A router",
+        "rules": named,
+        "workers": {name: worker(work) for name, work in workers.items()},
+        "fallback": "person",
+        "on_failure": "fallback",
+        "budget": budget,
+        **asks,
+        **more,
+    }
+
+
+def peer(*, reads: Any = ("facts",), writes: Any = ("facts",), **changes: Any) -> dict[str, Any]:
+    memory = {"reads": list(reads), "writes": list(writes), "at_most": 50}
+    return agent(**changes) | {"reads": list(reads), "writes": list(writes), "memory": memory}
+
+
+def mesh(peers: Mapping[str, Any], *, rounds: int = 5, **more: Any) -> dict[str, Any]:
+    limits = {"at_once": more.pop("at_once", 4), "failures": more.pop("failures", 2)}
+    return {
+        "pattern": "mesh",
+        "title": "A mesh",
+        "peers": dict(peers),
+        "result": more.pop("result", {"key": "answer"}),
+        "rounds": rounds,
+        **limits,
+        "budget": BUDGET | more,
+    }
+
+
+def told(key: str, value: Json = 1, *tags: str) -> dict[str, Json]:
+    """What an answer wants remembered, as its event says it."""
+    found: dict[str, Json] = {"key": key, "value": value, "tags": list(tags or ("facts",))}
+    return {"id": f"obs-{key}", "space": "run", "ttl_s": 60, **found}
 
 
 class Story:
@@ -117,6 +232,16 @@ class Story:
 
     def finish(self, work: str, output: Json = None, **values: Any) -> list[cm.Command]:
         return self.tell(finished(work, output, **values))
+
+    def ask(self, work: str, count: int = 1, **values: Any) -> int:
+        """Where the asks stand."""
+        asks: tuple[dict[str, Json], ...] = tuple(
+            {"key": f"k{n}", "tool": "refund", "action": "refund.create", "args": {"n": n}}
+            for n in range(1, count + 1)
+        )
+        values = {"attempt": 1, "memory": {"kept": 1}, "asks": asks} | values
+        self.tell(ev.WorkAsked(work=work, **values))
+        return self.seq
 
     def fail(self, work: str, *, retryable: bool = True, **values: Any) -> list[cm.Command]:
         return self.tell(failed(work, retryable=retryable, **values))
@@ -177,7 +302,7 @@ def heard(name: str = "paid", data: Json = None) -> ev.Event:
     return ev.SignalReceived(name=name, by="shop", data=data)
 
 
-def received(work: str, proposal: str = "p1") -> ev.Event:
+def received(work: str, proposal: str = "p1", **values: Any) -> ev.Event:
     return ev.ProposalReceived(
         proposal=proposal,
         action="refund.create",
@@ -186,6 +311,7 @@ def received(work: str, proposal: str = "p1") -> ev.Event:
         agent_version="1",
         model="m",
         work=work,
+        **values,
     )
 
 

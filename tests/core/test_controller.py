@@ -162,6 +162,37 @@ def settled(verdict: str) -> ev.RollbackSettled:
     )
 
 
+def test_an_answer_counts_for_the_question_that_is_open() -> None:
+    """Of an effect that was lost twice, and of an undoing that failed twice."""
+
+    def lost(item: str) -> ev.EffectLost:
+        return ev.EffectLost(proposal="p1", effect="e1", error={"code": "x"}, item=item)
+
+    def found(verdict: str, item: str, effect: str = "e1") -> ev.EffectSettled:
+        return ev.EffectSettled(
+            proposal="p1", effect=effect, item=item, decision="d", by="rita", verdict=verdict
+        )
+
+    once = (disposed("accept"), STARTED_EFFECT, lost("i7"))
+    twice = after(*once, found("retry", "i7"), STARTED_EFFECT, lost("i8"))
+    for stale in (found("happened", "i7"), found("happened", "i1"), found("happened", "i8", "e2")):
+        with pytest.raises(IllegalTransition):
+            controller.step(twice, stale)
+    settled_then = controller.step(twice, found("happened", "i8"))[0].proposals["p1"]
+    assert settled_then.status == "executed"
+
+    stuck = replace(NOT_ROLLED_BACK, item="i9")
+    state = after(disposed("accept"), STARTED_EFFECT, DONE, ROLL_BACK, stuck)
+    for wrong in (settled("happened"), replace(settled("happened"), item="i9", effect="e2")):
+        with pytest.raises(IllegalTransition):
+            controller.step(state, wrong)
+    answered = replace(settled("happened"), item="i9")
+    assert controller.step(state, answered)[0].proposals["p1"].status == "rolled_back"
+    given_up, _ = controller.step(state, replace(answered, verdict="give_up"))
+    with pytest.raises(IllegalTransition):
+        controller.step(given_up, answered)
+
+
 def test_what_is_taken_back_is_released_again_under_another_command() -> None:
     """The same effect with the same key, so that nothing can run twice."""
     held = after(disposed("hold"), approved())

@@ -16,6 +16,7 @@ from orchestrator.core import definitions
 from orchestrator.core.definition_schema import BUDGETS, definition_schema
 from orchestrator.core.errors import Problem
 from orchestrator.core.plan import read_plan
+from orchestrator.core.policy.agent_versions import CALLS_OUT
 from orchestrator.core.schemas import check, check_schema
 
 LIMITS = dict.fromkeys(BUDGETS, 10_000_000)
@@ -112,7 +113,9 @@ FORM = {
     "no pattern": ({}, ["the whole: “pattern” is missing"]),
     "a pattern that nobody knows": (
         {"pattern": "direct"},
-        ['/pattern: must be "pipeline" or "machine"; it is "direct"'],
+        [
+            '/pattern: must be "pipeline", "machine", "router", "supervisor", "consensus" or "mesh"; it is "direct"'
+        ],
     ),
     "no stages": ({"pattern": "pipeline"}, ["the whole: “stages” is missing"]),
     "an empty list": (pipeline(), ["/stages: must not be empty"]),
@@ -122,7 +125,9 @@ FORM = {
     ),
     "a stage of no kind": (
         pipeline({"name": "a"}),
-        ["/stages/0: needs one of “agent”, “approval”, “signal” and “workflow”"],
+        [
+            "/stages/0: needs one of “agent”, “approval”, “signal”, “workflow”, “collect”, “publish” and “subscribe”"
+        ],
     ),
     "a stage of two kinds": (
         pipeline(agent(name="a", workflow="b")),
@@ -136,8 +141,18 @@ FORM = {
         ],
     ),
     "an unknown kind of agent": (
+        pipeline({"name": "a", "agent": {"kind": "oracle"}}),
+        [
+            '/stages/0/agent/kind: must be "agent", "function", "recorded" or "scripted"; it is "oracle"'
+        ],
+    ),
+    "a language model without a version": (
         pipeline({"name": "a", "agent": {"kind": "llm"}}),
-        ['/stages/0/agent/kind: must be "function" or "scripted"; it is "llm"'],
+        [
+            "/stages/0/agent: what is asked over the network is no stage by itself: its endpoint and its "
+            "limits belong to a version of an agent; name that agent here",
+            '/stages/0/agent/kind: must be "agent", "function", "recorded" or "scripted"; it is "llm"',
+        ],
     ),
     "an agent's own fields": (
         pipeline({"name": "a", "agent": {"kind": "function", "nam": "x"}}),
@@ -544,10 +559,77 @@ def test_pointers_are_escaped() -> None:
 def test_the_examples_of_the_documents_are_sound() -> None:
     text = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text()
     examples = re.findall(r"```json definition\n(.*?)```", text, re.DOTALL)
-    assert [lines(json.loads(example), slug="refund") for example in examples] == [[], []]
+    assert [lines(json.loads(example), slug="refund") for example in examples] == [[]] * 6
 
 
 def test_the_format_is_itself_a_schema() -> None:
     schema = definition_schema(SCHEMAS, LIMITS)
     assert check_schema(schema) == []
     assert check(schema, definitions.complete(EVERY_KIND, LIMITS)) == []
+
+
+def places_of_agents(schema: dict[str, Any]) -> dict[str, set[tuple[str, ...]]]:
+    """By pattern, where the schema lets an agent stand; `*` is any name or place in a list."""
+
+    def walk(part: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if not isinstance(part, dict):
+            return
+        if part.get("$ref") == "#/$defs/agent":
+            yield path
+        elif "$ref" in part:
+            yield from walk(schema["$defs"][part["$ref"].rpartition("/")[2]], path)
+        for key, value in part.get("properties", {}).items():
+            yield from walk(value, (*path, key))
+        for key in ("items", "additionalProperties"):
+            yield from walk(part.get(key), (*path, "*"))
+        for key in ("then", "else"):
+            yield from walk(part.get(key), path)
+        for key in ("allOf", "anyOf", "oneOf"):
+            for one in part.get(key, ()):
+                yield from walk(one, path)
+
+    return {
+        name: set(walk(schema["$defs"][name], ()))
+        for name in schema["properties"]["pattern"]["enum"]
+    }
+
+
+def standing(pattern: str, path: tuple[str, ...], agent: Any) -> dict[str, Any]:
+    """A definition with nothing but an agent at this place."""
+    held: Any = agent
+    for place, key in reversed([*enumerate(path)]):
+        # `stages` is the only list.
+        held = (
+            [held]
+            if key == "*" and path[place - 1] == "stages"
+            else {key.strip("*") or "one": held}
+        )
+    return {"pattern": pattern, **held}
+
+
+def test_wherever_an_agent_can_stand_none_behind_an_address_may_stand_by_itself() -> None:
+    places = places_of_agents(definition_schema(SCHEMAS, LIMITS))
+    assert places == {
+        "pipeline": {("stages", "*", "agent")},
+        "machine": {("states", "*", "run", "agent")},
+        "router": {("model", "agent"), ("workers", "*", "agent")},
+        "supervisor": {("supervisor", "agent"), ("workers", "*", "agent")},
+        "consensus": {("judge", "agent"), ("members", "*", "agent")},
+        "mesh": {("peers", "*", "agent")},
+    }
+    for pattern, paths in places.items():
+        for path in paths:
+            for kind in sorted(CALLS_OUT):
+                said = lines(standing(pattern, path, {"kind": kind, "name": "x"}))
+                where = "/" + "/".join(path)
+                where = where.replace("stages/*", "stages/0").replace("*", "one")
+                assert any(
+                    line.startswith(f"{where}: what is asked over the network") for line in said
+                ), (where, said)
+            assert not any(
+                "over the network" in line
+                for line in lines(standing(pattern, path, {"kind": "agent", "name": "x"}))
+            )
+            # Its data, contract and name are asked of the same places.
+            whole = standing(pattern, path, {"kind": "agent", "name": "x"})
+            assert [name for _, name, _ in definitions.agents_of(whole)] == ["x"]

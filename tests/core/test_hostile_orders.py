@@ -16,16 +16,33 @@ from orchestrator.core.patterns.work import OVER
 from orchestrator.core.plan import DIRECT, Plan, read_plan
 from orchestrator.core.replay import stored_form
 from orchestrator.core.state import Moment, RunState, WorkState, from_json, to_json
-from tests.core.plans import MACHINES, NAMES, PIPELINES, SIGNALS
+from tests.core.plans import COUNCILS, MACHINES, NAMES, PIPELINES, POOLS, ROUTERS, SIGNALS
 from tests.core.stories import BEGAN_MS, DIGEST
 
 PEOPLE = st.sampled_from(["rita", "rolf"])
-OUTPUTS = st.sampled_from([None, 1, {"items": [1, 2]}, {"items": []}, [], [1, 2, 3, 4], "text"])
+CHOICES = [{"worker": "a", "confidence": 0.9}, {"worker": "x", "confidence": 1}]
+OUTPUTS = st.sampled_from(
+    [None, 1, {"items": [1, 2]}, {"items": []}, [], [1, 2, 3, 4], "text", *CHOICES]
+)
+# What a supervisor plans and a judge says.
+PLANS = st.sampled_from(
+    [
+        {"tasks": [{"worker": "find", "task": 1}, {"worker": "sum", "task": 2}]},
+        {"tasks": [{"worker": "ask", "task": 1}, {"worker": "ask", "task": 3}], "result": 1},
+        {"tasks": [{"worker": "nobody", "task": 1}, 7, {"worker": []}]},
+        {"tasks": []},
+        {"done": True, "result": 1},
+        {"confidence": 0.5, "rests_on": ["A", 3], "verdict": 1},
+    ]
+)
+PLANNERS = frozenset({"plan", "judge"})
+WORKS = [*NAMES, "plan", "tasks", "members", "judge"]
 NEAR = st.sampled_from([0, 0, 0, 0, 1, -1])
 COSTS = st.sampled_from([0, 0, 1, 5])
 DISPOSITIONS = st.sampled_from(["accept", "hold", "escalate", "revise", "block"])
+CLASSES = st.sampled_from([(), (), ("personal",), ("secret", "personal")])
 VERDICTS = st.sampled_from(["approve", "approve", "reject"])
-AFTER_THE_END = (cm.RunEffect, cm.TellParent)
+AFTER_THE_END = (cm.RunEffect, cm.TellParent, cm.CancelRun)
 
 
 class HostileOrders(RuleBasedStateMachine):
@@ -38,7 +55,7 @@ class HostileOrders(RuleBasedStateMachine):
         self.now_ms = BEGAN_MS
         self.proposals = 0
         self.approvals: dict[str, set[str]] = {}
-        self.answered: set[tuple[str, int, int, int]] = set()
+        self.answered: set[tuple[str, int, int, int, int]] = set()
         # What may run: the effects that were accepted, and how often.
         self.released: Counter[tuple[str, str]] = Counter()
 
@@ -70,20 +87,28 @@ class HostileOrders(RuleBasedStateMachine):
         if self.plan.pattern != "direct" and after.has_ended:
             assert all(isinstance(command, AFTER_THE_END) for command in commands)
             assert after.wakes_at_ms is None
+        if self.state.route.by:
+            assert (after.route.by, after.route.workers) == self._decided, "decided once"
         self._note_acceptance(event)
         self._note_answer(event)
         for name, work in self.state.works.items():
             _keeps_to_its_word(work, after.works[name], after)
         for command in commands:
+            if isinstance(command, cm.RunAgent | cm.RunShadow):
+                assert command.classes == after.classes
             if isinstance(command, cm.RunEffect):
                 assert command.digest == self.state.proposals[command.proposal].digest
                 self.released[command.effect, command.digest] -= 1
                 assert self.released[command.effect, command.digest] >= 0, "nobody accepted it"
 
+    @property
+    def _decided(self) -> tuple[str, tuple[str, ...]]:
+        return self.state.route.by, self.state.route.workers
+
     def _note_answer(self, event: ev.Event) -> None:
-        if isinstance(event, ev.WorkFinished):
+        if isinstance(event, ev.WorkFinished | ev.WorkAsked):
             visit = self.state.works[event.work].visit
-            call = (event.work, visit, event.index, event.attempt)
+            call = (event.work, visit, event.index, event.turn, event.attempt)
             assert call not in self.answered, "one call was answered twice"
             self.answered.add(call)
 
@@ -102,7 +127,9 @@ class HostileOrders(RuleBasedStateMachine):
     # Starting ------------------------------------------------------------------------------
 
     @initialize(
-        definition=st.one_of(PIPELINES, MACHINES, MACHINES, st.just({"pattern": "direct"})),
+        definition=st.one_of(
+            PIPELINES, MACHINES, MACHINES, ROUTERS, POOLS, COUNCILS, st.just({"pattern": "direct"})
+        ),
         intent=OUTPUTS,
         parent=st.sampled_from(["", "run_1"]),
         lineage=st.sampled_from([(), (), ("top",), ("main",)]),
@@ -112,7 +139,7 @@ class HostileOrders(RuleBasedStateMachine):
         values = {"workflow": "main", "version": 1, "intent": intent, "lineage": lineage}
         if self.plan.pattern != "direct" and parent:
             values |= {"parent": parent, "parent_work": "sub"}
-        self.tell(ev.RunStarted(pattern=self.plan.pattern, **values))
+        self.tell(ev.RunStarted(pattern=self.plan.pattern, cancels_below=True, **values))
 
     # What an honest engine would say -------------------------------------------------------
 
@@ -123,13 +150,21 @@ class HostileOrders(RuleBasedStateMachine):
         place = data.draw(st.integers(0, min(3, len(self.asked) - 1)))
         command = self.asked[-1 - place]
         if isinstance(command, cm.RunAgent):
+            output = data.draw(PLANS) if command.work in PLANNERS else output
             self._answer(command, output, off, cost, fails)
+        elif isinstance(command, cm.Propose) and command.ask and fails:
+            self._refuse(command, off)
         elif isinstance(command, cm.Propose):
-            self._propose(command.work, data.draw(DISPOSITIONS), data.draw(st.integers(1, 2)))
+            asked = (command.output, command.ask + off) if command.ask else (0, 0)
+            needed = data.draw(st.integers(1, 2))
+            self._propose(command.work, data.draw(DISPOSITIONS), needed, asked)
         elif isinstance(command, cm.AskPerson):
             self.tell(ev.PersonAsked(work=command.work, item=f"i{command.visit}"))
         elif isinstance(command, cm.StartChild):
-            self.tell(ev.ChildStarted(work=command.work, run=f"run-{command.visit}"))
+            run = f"run-{command.visit}-{command.index}-{command.attempt}"
+            self.tell(ev.ChildStarted(work=command.work, run=run, index=command.index))
+        elif isinstance(command, cm.Publish):
+            self.tell(ev.Published(work=command.work, topic=command.topic, reached=cost))
         elif isinstance(command, cm.RunEffect):
             self._execute(command, fails, data.draw(st.booleans()))
 
@@ -138,16 +173,26 @@ class HostileOrders(RuleBasedStateMachine):
             "work": command.work,
             "attempt": command.attempt + off,
             "index": command.index,
+            "turn": command.turn or 1,
             "tokens_out": cost,
             "money_micros": cost,
         }
         if fails:
             error: dict[str, Any] = {"code": "x", "reason": "no line", "retryable": cost != 5}
             self.tell(ev.WorkFailed(error=error, **common))
+        elif isinstance(output, list):
+            asks = tuple(({"key": "1"}, {"key": "2", "error": {}})[n % 2] for n in output)
+            self.tell(ev.WorkAsked(asks=asks or ({"key": "1"},), memory=1, **common))
         else:
             self.tell(ev.WorkFinished(output=output, **common))
 
-    def _propose(self, work: str, disposition: str, needed: int) -> None:
+    def _refuse(self, command: cm.Propose, off: int) -> None:
+        ask, error = command.ask + off, {"code": "x"}
+        self.tell(ev.AskRefused(work=command.work, asked=command.output, ask=ask, error=error))
+
+    def _propose(
+        self, work: str, disposition: str, needed: int, asked: tuple[int, int] = (0, 0)
+    ) -> None:
         self.proposals += 1
         proposal = f"p{self.proposals}"
         received = ev.ProposalReceived(
@@ -158,6 +203,8 @@ class HostileOrders(RuleBasedStateMachine):
             agent_version="1",
             model="m",
             work=work,
+            asked=asked[0],
+            ask=asked[1],
         )
         if self.tell(received):
             self._dispose(proposal, disposition, needed)
@@ -226,17 +273,36 @@ class HostileOrders(RuleBasedStateMachine):
     def signal(self, name: str, data: Any) -> None:
         self.tell(ev.SignalReceived(name=name, by="shop", data=data))
 
+    @rule(topic=st.sampled_from(["news", "news", "else", ""]), data=OUTPUTS, classes=CLASSES)
+    def hear(self, topic: str, data: Any, classes: tuple[str, ...]) -> None:
+        self.tell(ev.MessageReceived(topic=topic, run="run_2", data=data, classes=classes))
+
     @rule(seconds=st.integers(0, 40))
     def time_passes(self, seconds: int) -> None:
         self.now_ms += seconds * 1000
         self.tell(ev.TimeReached())
 
     @precondition(lambda self: any(work.child for work in self.state.works.values()))
-    @rule(data=st.data(), status=st.sampled_from(["completed", "failed", "cancelled"]))
-    def end_a_child(self, data: st.DataObject, status: str) -> None:
+    @rule(
+        data=st.data(),
+        status=st.sampled_from(["completed", "failed", "cancelled"]),
+        classes=CLASSES,
+    )
+    def end_a_child(self, data: st.DataObject, status: str, classes: tuple[str, ...]) -> None:
         started = [(name, work.child) for name, work in self.state.works.items() if work.child]
         work, run = data.draw(st.sampled_from(started))
-        self.tell(ev.ChildEnded(work=work, run=run, status=status, output={"items": [1]}))
+        ended = {"work": work, "run": run, "output": {"items": [1]}, "classes": classes}
+        self.tell(ev.ChildEnded(status=status, **ended))
+
+    @precondition(lambda self: any(_children(work) for work in self.state.works.values()))
+    @rule(data=st.data(), status=st.sampled_from(["completed", "failed"]), off=NEAR, cost=COSTS)
+    def end_a_child_of_a_part(self, data: st.DataObject, status: str, off: int, cost: int) -> None:
+        started = [
+            (name, *child) for name, work in self.state.works.items() for child in _children(work)
+        ]
+        name, index, run = data.draw(st.sampled_from(started))
+        ended = {"work": name, "run": run, "index": index + off, "tokens": cost}
+        self.tell(ev.ChildEnded(status=status, output=cost, **ended))
 
     @precondition(lambda self: len(self.log) > 8)
     @rule()
@@ -251,7 +317,7 @@ class HostileOrders(RuleBasedStateMachine):
         self.tell(data.draw(st.sampled_from([event for event, _ in self.log])))
 
     @rule(
-        work=st.sampled_from([*NAMES, "nobody", ""]),
+        work=st.sampled_from([*WORKS, "nobody", ""]),
         index=st.integers(-2, 4),
         off=st.integers(0, 4),
     )
@@ -259,8 +325,10 @@ class HostileOrders(RuleBasedStateMachine):
         self.tell(ev.WorkFinished(work=work, attempt=off, index=index, output=1))
         error: dict[str, Any] = {"code": "x", "reason": "no line", "retryable": True}
         self.tell(ev.WorkFailed(work=work, attempt=off, index=index, error=error))
+        self.tell(ev.WorkAsked(work=work, attempt=off, index=index, asks=({"key": "1"},)))
+        self.tell(ev.AskRefused(work=work, asked=off, ask=index, error=error))
 
-    @rule(work=st.sampled_from([*NAMES, "nobody"]), by=PEOPLE)
+    @rule(work=st.sampled_from([*WORKS, "nobody"]), by=PEOPLE)
     def decide_out_of_nowhere(self, work: str, by: str) -> None:
         answer = {"decision": "d", "by": by, "verdict": "approve"}
         self.tell(ev.PersonAnswered(work=work, item="", **answer))
@@ -301,8 +369,24 @@ class HostileOrders(RuleBasedStateMachine):
         assert calls <= self.state.spent.agent_calls
         if not self.state.has_ended:
             for name in ("steps", "agent_calls", "tokens", "money_micros"):
+                if self.plan.pool and name in {"tokens", "money_micros"}:
+                    # Whatever is over these completes early.
+                    continue
                 limit = getattr(budget, name)
                 assert not limit or getattr(self.state.spent, name) <= limit
+
+    @invariant()
+    def classes_of_data_are_kept(self) -> None:
+        came = {name for event, _ in self.log for name in getattr(event, "classes", ())}
+        assert self.state.classes == tuple(sorted(came))
+
+    @invariant()
+    def turns_are_kept(self) -> None:
+        for name, work in self.state.works.items():
+            for part in work.parts:
+                assert part.turn <= self.plan.budget.turns
+                if part.status == "asking" and work.status not in OVER:
+                    assert not all(ask.seq for ask in part.asks), name
 
     @invariant()
     def only_the_work_in_hand_is_open(self) -> None:
@@ -313,6 +397,18 @@ class HostileOrders(RuleBasedStateMachine):
                 if due_s := self.plan.works[name].due_s:
                     came_ms = self.log[work.visit - 1][1].at_ms
                     assert self.state.timers[f"work:{name}"] == came_ms + due_s * 1000
+
+    @invariant()
+    def no_more_parts_are_under_way_than_may_be(self) -> None:
+        for name, work in self.state.works.items():
+            at_once = self.plan.works[name].at_once
+            running = sum(part.status == "running" for part in work.parts)
+            assert not at_once or running <= at_once
+
+    @invariant()
+    def what_is_over_stays_as_it_is(self) -> None:
+        for known in self.state.rounds:
+            assert not any(part.is_open for part in known.parts)
 
     @invariant()
     def it_is_clear_why_a_run_failed(self) -> None:
@@ -330,6 +426,10 @@ class HostileOrders(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert controller.fold(self.log, self.plan) == self.state
+
+
+def _children(work: WorkState) -> list[tuple[int, str]]:
+    return [(index, part.child) for index, part in enumerate(work.parts) if part.child]
 
 
 def _keeps_to_its_word(was: WorkState, now: WorkState, after: RunState) -> None:

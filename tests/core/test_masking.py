@@ -1,9 +1,12 @@
+import copy
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from orchestrator.core.codec import canonical
+from orchestrator.core.policy import masking
 from orchestrator.core.policy.guardrails import Check, Rule, check_all
 from orchestrator.core.policy.masking import MASKED, mask, mask_checks, mask_text, secrets_of
 
@@ -167,3 +170,67 @@ def test_a_flood_of_secrets_hides_everything_soon() -> None:
     )
     assert time.process_time() - before < 2
     assert "secret number" not in canonical([masked, found.reason, list(found.explain)])
+
+
+# Events ------------------------------------------------------------------------------------------
+
+LETTER: dict[str, Any] = {
+    "id": "1",
+    "subject": "paid from DE8937 0400",
+    "data": {
+        "iban": "DE8937 0400",
+        "note": "DE8937 0400 was it",
+        "total": 5,
+        "cards": [{"number": "4111-2222", "ok": 1}, {"number": "5111-3333", "ok": True}],
+    },
+}
+HIDDEN = ["/iban", "/cards/*/number"]
+
+
+def test_of_an_event_the_data_is_masked_and_copies_of_it_are() -> None:
+    shown = masking.mask_envelope(LETTER, HIDDEN)
+    assert shown == {
+        "id": "1",
+        "subject": "paid from (masked)",
+        "data": {
+            "iban": "(masked)",
+            "note": "(masked) was it",
+            "total": 5,
+            "cards": [{"number": "(masked)", "ok": 1}, {"number": "(masked)", "ok": True}],
+        },
+    }
+    assert masking.mask_envelope(LETTER, []) == LETTER
+    assert masking.mask_envelope({"id": "1"}, HIDDEN) == {"id": "1"}
+    assert masking.mask_envelope({"id": "1", "data": "x"}, [""])["data"] == "(masked)"
+
+
+def corrected(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """What comes back of what was shown, with one thing changed."""
+    shown = masking.mask_envelope(LETTER, HIDDEN)
+    sent = copy.deepcopy(shown)
+    change(sent)
+    found = masking.restored(sent, shown, LETTER)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_what_is_left_as_it_was_shown_is_as_it_was_stored() -> None:
+    assert corrected(lambda sent: None) == LETTER
+    total = corrected(lambda sent: sent["data"].update(total=7, more=[1]))
+    assert total == LETTER | {"data": LETTER["data"] | {"total": 7, "more": [1]}}
+    iban = corrected(lambda sent: sent["data"].update(iban="other"))
+    assert iban["data"] == LETTER["data"] | {"iban": "other"}
+    assert not masking.still_masked(iban, LETTER)
+    # True is not 1: what was changed is not taken for unchanged.
+    other = corrected(lambda sent: sent["data"].update(total=True))
+    assert other["data"]["total"] is True
+
+
+def test_no_value_comes_back_in_the_place_of_another() -> None:
+    """An element was taken out of the list: the rest has other places now."""
+    found = corrected(lambda sent: sent["data"]["cards"].pop(0))
+    assert found["data"]["cards"] == [{"number": "(masked)", "ok": True}]
+    assert masking.still_masked(found, LETTER)
+    assert not masking.still_masked(LETTER, LETTER)
+    own = {"note": "says (masked) itself"}
+    assert not masking.still_masked(own, own)

@@ -129,6 +129,13 @@ class Conditions:
         except Exception as error:  # noqa: BLE001  (the binding raises several unrelated kinds; each must hold)
             return "error", f"could not be evaluated: {_reason(error)}"
 
+    def tree(self, condition: str) -> Node | None:
+        """What is written, part by part; nothing of a condition that does not compile."""
+        try:
+            return self._compiled(condition).tree
+        except _Refused:
+            return None
+
     def explain(self, condition: str, inputs: Mapping[str, Any]) -> list[Row]:
         """Each part of the condition with its value, outermost first. It never fails."""
         try:

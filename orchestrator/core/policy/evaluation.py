@@ -1,7 +1,7 @@
 """From scores and checks to one disposition, with its reasons.
 
 Precedence, published and tested: an error holds; block beats hold beats two_person beats the band;
-flag only records. A score that is missing or is not a finite number escalates, and so does one that is
+flag only records. Arguments that came from untrusted data hold as a rule would that nobody can retire. A score that is missing or is not a finite number escalates, and so does one that is
 in doubt.
 """
 
@@ -45,11 +45,16 @@ class Disposition:
 
 
 def dispose(
-    score: Any, bands: Bands, checks: Sequence[Check], doubts: Sequence[str] = ()
+    score: Any,
+    bands: Bands,
+    checks: Sequence[Check],
+    doubts: Sequence[str] = (),
+    tainted: Sequence[str] = (),
 ) -> Disposition:
     """The one place where a machine's yes or no is made.
 
-    `doubts` say why no score can be trusted just now, be it ever so high: a person decides.
+    `doubts` say why no score can be trusted just now, be it ever so high: a person decides. `tainted`
+    says of each argument that came from untrusted data where it did, and a person decides as well.
     """
     band = "escalate" if doubts else bands.of(score)
     enforced = [check for check in checks if check.enforced and check.result != "pass"]
@@ -61,10 +66,10 @@ def dispose(
     if failed["block"]:
         return Disposition("block", band, _reasons(failed["block"]), 0)
     holding = [*errors, *failed["hold"], *failed["two_person"]]
-    if holding:
+    if holding or tainted:
         # Whoever makes a blocking rule fail to work gets no further than if it had blocked.
         two = any(check.effect in {"two_person", "block"} for check in holding)
-        return Disposition("hold", band, _reasons(holding), 2 if two else 1)
+        return Disposition("hold", band, (*_reasons(holding), *tainted), 2 if two else 1)
     needed = 1 if band == "escalate" else 0
     reasons = tuple(doubts) or (_band_reason(score, band, bands),)
     return Disposition(band, band, reasons, needed)

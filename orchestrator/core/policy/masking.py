@@ -105,6 +105,43 @@ def mask_text(text: str, secrets: Secrets) -> str:
     return text
 
 
+def mask_envelope(envelope: Mapping[str, Any], pointers: Sequence[str]) -> dict[str, Any]:
+    """An event without what its contract hides in its data, and without copies of that elsewhere."""
+    if not pointers or "data" not in envelope:
+        return dict(envelope)
+    data = envelope["data"]
+    secrets = secrets_of(data, pointers)
+    for pointer in pointers:
+        data = _without(data, _segments(pointer))
+    attributes = {name: one for name, one in envelope.items() if name != "data"}
+    return {
+        **_members_without_copies(attributes, secrets),
+        "data": _members_without_copies(data, secrets)
+        if isinstance(data, dict)
+        else _without_copies(data, secrets),
+    }
+
+
+def restored(sent: Json, shown: Json, stored: Json) -> Json:
+    """Whatever was left as it was shown is again as it was stored. Elements of a list have no names to tell
+    them by: those of one that was changed come back as they were sent.
+    """
+    if canonical(sent) == canonical(shown):
+        return stored
+    if not isinstance(sent, dict) or not isinstance(shown, dict) or not isinstance(stored, dict):
+        return sent
+    return {
+        name: restored(one, shown[name], stored[name]) if name in shown and name in stored else one
+        for name, one in sent.items()
+    }
+
+
+def still_masked(value: Json, stored: Json) -> bool:
+    """Whether it says “(masked)” where what was stored never did."""
+    said = {leaf for leaf in _leaves(value) if MASKED in leaf}
+    return bool(said - set(_leaves(stored)))
+
+
 # Arguments ---------------------------------------------------------------------------------------
 
 

@@ -15,11 +15,14 @@ _LOOK = frozenset(
         "contracts.view",
         "routing.view",
         "calibration.view",
+        "agents.view",
+        "tools.view",
+        "memory.view",
         # Of people, everybody sees their own line; `reports.reviewers` shows all of them.
         "reports.view",
     }
 )
-_DECIDE = frozenset({"queue.decide", "audits.decide"})
+_DECIDE = frozenset({"queue.decide", "audits.decide", "routes.correct", "memory.revoke"})
 CAPABILITIES: dict[str, frozenset[str]] = {
     REVIEWER: _DECIDE | _LOOK,
     ADMIN: frozenset(
@@ -36,6 +39,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "contracts.edit",
             "routing.edit",
             "workflows.edit",
+            "agents.edit",
             "tokens.issue",
             "people.edit",
             "webhooks.edit",
@@ -44,6 +48,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
             "calibration.edit",
             "stand_downs.lift",
             "gold.edit",
+            "tools.edit",
         }
     )
     | _DECIDE
