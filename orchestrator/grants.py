@@ -17,6 +17,8 @@ CHANGE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 # Every other table may be changed. TRUNCATE, TRIGGER and REFERENCES are given for none.
 RIGHTS: dict[str, tuple[str, ...]] = {
     "django_migrations": READ,
+    "orchestrator_agenttrial": APPEND,
+    "orchestrator_agentversion": APPEND,
     "orchestrator_auditentry": APPEND,
     "orchestrator_calibrator": APPEND,
     "orchestrator_certificate": APPEND,
@@ -24,6 +26,7 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "orchestrator_contract": APPEND,
     "orchestrator_contractversion": APPEND,
     "orchestrator_decision": APPEND,
+    "orchestrator_deployment": APPEND,
     "orchestrator_disposition": APPEND,
     "orchestrator_drift": APPEND,
     "orchestrator_evaluation": APPEND,
@@ -33,11 +36,17 @@ RIGHTS: dict[str, tuple[str, ...]] = {
     "orchestrator_golditem": APPEND,
     "orchestrator_goldlook": APPEND,
     "orchestrator_ledgerentry": APPEND,
+    # Forgotten when they have expired and nobody read them.
+    "orchestrator_observation": ("SELECT", "INSERT", "DELETE"),
+    "orchestrator_observationread": APPEND,
     "orchestrator_policycheck": APPEND,
+    "orchestrator_routecorrection": APPEND,
     "orchestrator_routetable": APPEND,
     "orchestrator_run": APPEND,
     "orchestrator_snapshot": APPEND,
     "orchestrator_thresholdcertificate": APPEND,
+    "orchestrator_toolversion": APPEND,
+    "orchestrator_versionendpoint": APPEND,
 }
 # Columns that may be updated where the table as a whole may not. A run is moved by journal_append
 # alone, but only who may update some of a row can lock it.
@@ -45,7 +54,9 @@ UPDATED: dict[str, tuple[str, ...]] = {
     "orchestrator_run": ("updated_at",),
     "orchestrator_decision": ("undone_at",),
     "orchestrator_evaluationpolicy": ("stage", "activated_at"),
+    "orchestrator_toolversion": ("approved_by_id", "approved_at"),
     "orchestrator_golditem": ("retired_by_id", "retired_at", "retired_why"),
+    "orchestrator_observation": ("revoked_by_id", "revoked_at", "revoked_why"),
 }
 
 # What belongs to us in our schema. An extension's tables and functions are not ours to give.

@@ -1,5 +1,13 @@
 """Tables, constraints and querysets. Rows change only through `actions/` and `engine/`."""
 
+from orchestrator.models.agents import (
+    Agent,
+    AgentTrial,
+    AgentVersion,
+    Deployment,
+    Endpoint,
+    VersionEndpoint,
+)
 from orchestrator.models.audit import AuditEntry
 from orchestrator.models.calibration import (
     Calibrator,
@@ -16,6 +24,7 @@ from orchestrator.models.decisions import Batch, Certificate, Comment, Decision,
 from orchestrator.models.effects import Effect, LedgerEntry
 from orchestrator.models.gold import GoldItem, GoldLook
 from orchestrator.models.journal import Command, Event
+from orchestrator.models.memory import Observation, ObservationRead
 from orchestrator.models.notices import (
     Delivery,
     Notice,
@@ -46,15 +55,21 @@ from orchestrator.models.rollups import (
     ScoreDay,
     Segment,
 )
+from orchestrator.models.routes import RouteCorrection, RouteDecision
 from orchestrator.models.routing import InboundEvent, RouteTable
 from orchestrator.models.rules import Backtest, BacktestFlip, Rule, RuleVersion
-from orchestrator.models.runs import Run
+from orchestrator.models.runs import Run, Subscription
 from orchestrator.models.sign_in import BrowserSession, SignInTry
 from orchestrator.models.teams import Assignment, SavedView, Team
 from orchestrator.models.tokens import ApiToken, IdempotencyRecord
+from orchestrator.models.tools import Tool, ToolServer, ToolVersion
+from orchestrator.models.traces import CallPiece, TelemetryMark
 from orchestrator.models.workflows import Workflow, WorkflowVersion
 
 __all__ = [
+    "Agent",
+    "AgentTrial",
+    "AgentVersion",
     "ApiToken",
     "Assignment",
     "AuditDay",
@@ -65,6 +80,7 @@ __all__ = [
     "BrowserSession",
     "Calibrator",
     "CallDay",
+    "CallPiece",
     "Certificate",
     "ChangedDay",
     "Checkpoint",
@@ -74,9 +90,11 @@ __all__ = [
     "ContractVersion",
     "Decision",
     "Delivery",
+    "Deployment",
     "Disposition",
     "Drift",
     "Effect",
+    "Endpoint",
     "Evaluation",
     "EvaluationPolicy",
     "Event",
@@ -91,12 +109,16 @@ __all__ = [
     "NoticeAddress",
     "NoticeChoice",
     "NoticeKind",
+    "Observation",
+    "ObservationRead",
     "PolicyCheck",
     "Proposal",
     "ProposalDay",
     "Reason",
     "ReviewItem",
     "ReviewerDay",
+    "RouteCorrection",
+    "RouteDecision",
     "RouteTable",
     "Rule",
     "RuleDay",
@@ -109,10 +131,16 @@ __all__ = [
     "Snapshot",
     "StandDown",
     "StandDownCause",
+    "Subscription",
     "Team",
+    "TelemetryMark",
     "ThresholdCertificate",
+    "Tool",
+    "ToolServer",
+    "ToolVersion",
     "TrackRecord",
     "TrackedLabel",
+    "VersionEndpoint",
     "WebhookEndpoint",
     "WeeklyReport",
     "Workflow",

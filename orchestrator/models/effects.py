@@ -3,6 +3,7 @@ from django.db import models
 from orchestrator.models.decisions import Decision
 from orchestrator.models.ids import IdField
 from orchestrator.models.proposals import Disposition, Proposal
+from orchestrator.models.tools import ToolVersion
 
 
 class Effect(models.Model):
@@ -26,6 +27,8 @@ class Effect(models.Model):
     disposition = models.OneToOneField(Disposition, models.PROTECT, null=True)
     decision = models.OneToOneField(Decision, models.PROTECT, null=True)
     executor = models.CharField(max_length=60)
+    # Of a tool: as it stood when this was allowed, and approved. Another wording is not called for it.
+    tool_version = models.ForeignKey(ToolVersion, models.PROTECT, null=True, related_name="+")
     idempotency_key = models.CharField(max_length=120, unique=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.PENDING)
     # A call ended without an answer; without a receipt the outcome can then only be unknown.

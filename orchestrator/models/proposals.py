@@ -128,6 +128,12 @@ class Proposal(models.Model):
         found = data.get("tainted", []) if isinstance(data, dict) else []
         return [str(pointer) for pointer in found] if isinstance(found, list) else []
 
+    @property
+    def lineage(self) -> list[dict[str, Any]]:
+        """Of its tainted arguments, where each came from, as far as that is known."""
+        found = self.trace.get("lineage", [])
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
     @staticmethod
     def _section(text: str, name: str) -> dict[str, Any]:
         data = read(text)

@@ -263,6 +263,14 @@ class CallDay(models.Model):
     tokens_in = models.BigIntegerField()
     tokens_out = models.BigIntegerField()
     money_micros = models.BigIntegerField()
+    # What they cost nobody knows.
+    unpriced = models.PositiveIntegerField(db_default=0)
+    # How long they took together, and how many were over within 1, 5, 15 and 60 seconds.
+    took_ms = models.BigIntegerField(db_default=0)
+    within_1s = models.PositiveIntegerField(db_default=0)
+    within_5s = models.PositiveIntegerField(db_default=0)
+    within_15s = models.PositiveIntegerField(db_default=0)
+    within_60s = models.PositiveIntegerField(db_default=0)
 
     class Meta:
         # engine.rollups: the lines of a day.

@@ -70,6 +70,12 @@ class Run(models.Model):
                 name="run_children",
                 condition=models.Q(parent__isnull=False),
             ),
+            # engine.telemetry: runs that have ended, in that order.
+            models.Index(
+                fields=["ended_at", "id"],
+                name="run_ended",
+                condition=models.Q(ended_at__isnull=False),
+            ),
             # engine.sweep: times that runs wait for.
             models.Index(
                 fields=["wakes_at"], name="run_wakes", condition=models.Q(wakes_at__isnull=False)
@@ -83,3 +89,19 @@ class Run(models.Model):
     def canonical_state(self) -> RunState:
         data = read(self.state) if self.state else None
         return from_json(data) if isinstance(data, dict) else RunState()
+
+
+class Subscription(models.Model):
+    """A run that waits for a message about a topic. The engine keeps it in step with the run's state."""
+
+    run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="subscription")
+    topic = models.CharField(max_length=60)
+
+    class Meta:
+        indexes = [
+            # actions.messages: who waits for a topic.
+            models.Index(fields=["topic", "run"], name="subscription_by_topic"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} listens to {self.topic}"

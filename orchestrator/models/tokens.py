@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 
 class ApiToken(models.Model):
@@ -16,6 +17,8 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="api_tokens")
     scopes = ArrayField(models.CharField(max_length=20))
+    # The agents it may speak for; empty is any.
+    agents = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
@@ -24,8 +27,20 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.name} (cs_{self.prefix}_…)"
 
+    @property
+    def state(self) -> str:
+        """Why it opens nothing, or “good”."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "good" if self.owner.is_active else "owner switched off"
+
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes
+
+    def may_speak_for(self, agent: str) -> bool:
+        return not self.agents or agent in self.agents
 
 
 class IdempotencyRecord(models.Model):

@@ -108,11 +108,11 @@ def test_the_list_of_rights_names_what_is_written_once(urls: Urls) -> None:
         )
         written_once = {table for (table,) in found}
     limited = {table for table, rights in RIGHTS.items() if rights in (READ, APPEND)}
-    # A decision or a gold item may be marked as taken back, and the stage of a policy moves; triggers
-    # of their own see to that.
+    # A decision or a gold item may be marked as taken back, the stage of a policy moves, and a wording of a
+    # tool is approved; triggers of their own see to that.
     moving = {
         *("orchestrator_run", "orchestrator_decision"),
-        *("orchestrator_evaluationpolicy", "orchestrator_golditem"),
+        *("orchestrator_evaluationpolicy", "orchestrator_golditem", "orchestrator_toolversion"),
     }
     assert limited - written_once == {"django_migrations"} | moving
     assert written_once - limited == set()
