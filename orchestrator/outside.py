@@ -56,10 +56,23 @@ class Unreachable(Exception):
     """Nobody answered, or not in time."""
 
 
+class NotReached(Unreachable):
+    """And nothing was sent: asking again later does nothing twice."""
+
+
 class Answer(NamedTuple):
     status: int
     retry_after_s: int | None
     text: str
+
+
+class Sent(NamedTuple):
+    """A request as it goes out. Without a body, None."""
+
+    method: str
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str]
 
 
 class Place(NamedTuple):
@@ -141,16 +154,22 @@ def _look_up(host: str, port: int) -> Sequence[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def _address_of(place: Place, resolve: Resolver, timeout_s: float) -> str:
+def address_of(
+    place: Place,
+    *,
+    resolve: Resolver = _look_up,
+    timeout_s: float = TIMEOUT_S,
+    listed_in: str = "WEBHOOK_HOSTS_TRUSTED",
+) -> str:
     """One that was checked, out of those that the name has just now."""
     found = _within(timeout_s, lambda: resolve(place.host, place.port))
     addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
     if not addresses:
-        raise Unreachable(f"{place.host} has no address")
+        raise NotReached(f"{place.host} has no address")
     if not place.is_trusted and not all(map(is_public, addresses)):
         raise Refused(
             f"{place.host} lies in a private network, or is this machine. If that is meant, "
-            "name it in WEBHOOK_HOSTS_TRUSTED."
+            f"name it in {listed_in}."
         )
     return found[0]
 
@@ -171,9 +190,9 @@ def _within(timeout_s: float, ask: Callable[[], Sequence[str]]) -> Sequence[str]
     try:
         answer = answers.get(timeout=timeout_s)
     except queue.Empty as error:
-        raise Unreachable(f"its name was not found within {timeout_s:g} s") from error
+        raise NotReached(f"its name was not found within {timeout_s:g} s") from error
     if isinstance(answer, OSError):
-        raise Unreachable(f"its name was not found: {answer.strerror or answer}")
+        raise NotReached(f"its name was not found: {answer.strerror or answer}")
     return answer
 
 
@@ -187,15 +206,29 @@ def post(
     timeout_s: float = TIMEOUT_S,
 ) -> Answer:
     """One request and its answer, within the timeout as a whole. Raises Refused or Unreachable."""
+    sent = Sent("POST", url, body, headers)
+    return ask(sent, trusted=trusted, resolve=resolve, timeout_s=timeout_s)
+
+
+def ask(
+    sent: Sent,
+    *,
+    trusted: Collection[str] = (),
+    listed_in: str = "WEBHOOK_HOSTS_TRUSTED",
+    resolve: Resolver = _look_up,
+    timeout_s: float = TIMEOUT_S,
+    bytes_max: int = ANSWER_BYTES_MAX,
+) -> Answer:
+    """The same with any method. What an answer has beyond `bytes_max` is not read."""
     deadline = time.monotonic() + timeout_s
-    place = place_of(url, trusted)
-    address = _address_of(place, resolve, timeout_s)
+    place = place_of(sent.url, trusted)
+    address = address_of(place, resolve=resolve, timeout_s=timeout_s, listed_in=listed_in)
     try:
         with (
             _connected(place, address, deadline) as connection,
             _watched(connection, deadline),
         ):
-            return _ask(connection, place, body, headers)
+            return _ask(connection, place, sent, bytes_max)
     except TimeoutError as error:
         raise Unreachable(f"no answer within {timeout_s:g} s") from error
     except (OSError, http.client.HTTPException) as error:
@@ -211,7 +244,12 @@ def _left(deadline: float) -> float:
 
 def _connected(place: Place, address: str, deadline: float) -> socket.socket:
     """To the address that was checked, and for TLS in the name that was asked for."""
-    raw = socket.create_connection((address, place.port), timeout=_left(deadline))
+    try:
+        raw = socket.create_connection((address, place.port), timeout=_left(deadline))
+    except TimeoutError:
+        raise NotReached("nobody took the connection in time") from None
+    except OSError as error:
+        raise NotReached(_legible(error)) from error
     if not place.is_tls:
         return raw
     # The handshake comes later, when the conversation is watched.
@@ -247,17 +285,15 @@ def _watched(connection: socket.socket, deadline: float) -> Iterator[None]:
         raise TimeoutError
 
 
-def _ask(
-    connection: socket.socket, place: Place, body: bytes, headers: Mapping[str, str]
-) -> Answer:
+def _ask(connection: socket.socket, place: Place, sent: Sent, bytes_max: int) -> Answer:
     if isinstance(connection, ssl.SSLSocket):
         connection.do_handshake()
     client = http.client.HTTPConnection(place.host, place.port)
     client.sock = connection
     fixed = {"Host": place.host_header, "Connection": "close", "Accept-Encoding": "identity"}
-    client.request("POST", place.path, body, {**headers, **fixed})
+    client.request(sent.method, place.path, sent.body, {**sent.headers, **fixed})
     response = client.getresponse()
-    text = response.read(ANSWER_BYTES_MAX).decode("utf-8", "replace")
+    text = response.read(bytes_max).decode("utf-8", "replace")
     after = response.headers.get("Retry-After", "")
     return Answer(response.status, int(after) if re.fullmatch(r"[0-9]{1,6}", after) else None, text)
 

@@ -1,9 +1,10 @@
-"""Agents and executors of your own: the modules of AGENT_MODULES, imported once by each worker.
+"""Agents, executors and tools of your own: the modules of AGENT_MODULES, imported once by each worker.
 
-A module says what it brings in two literal dictionaries, and importing it is all that happens:
+A module says what it brings in literal dictionaries, and importing it is all that happens:
 
     AGENTS = {"invoices.read": read_invoice}
     EXECUTORS = {"bank": Bank()}
+    TOOLS = {"orders.find": find_order}
 """
 
 from collections.abc import Callable
@@ -22,10 +23,11 @@ BUILT_IN = ("orchestrator.actions.changes",)
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """By name; the packages `agents` and `effects` know what can be done with them."""
+    """By name; the packages `agents`, `effects` and `tools` know what can be done with them."""
 
     agents: dict[str, Callable[..., Any]] = field(default_factory=dict)
     executors: dict[str, Any] = field(default_factory=dict)
+    tools: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 @cache
@@ -36,6 +38,7 @@ def load() -> Plugins:
         module = _import(name)
         _add(module, "AGENTS", plugins.agents, callable)
         _add(module, "EXECUTORS", plugins.executors, _has_call)
+        _add(module, "TOOLS", plugins.tools, callable)
     return plugins
 
 
@@ -48,9 +51,9 @@ def _import(name: str) -> ModuleType:
             f"({type(error).__name__}: {error}). Nothing was started. Correct the module, its name, "
             "or PYTHONPATH, and start again."
         ) from error
-    if not hasattr(module, "AGENTS") and not hasattr(module, "EXECUTORS"):
+    if not any(hasattr(module, brings) for brings in ("AGENTS", "EXECUTORS", "TOOLS")):
         raise ImproperlyConfigured(
-            f"The module {name!r} of AGENT_MODULES has neither AGENTS nor EXECUTORS. "
+            f"The module {name!r} of AGENT_MODULES has neither AGENTS nor EXECUTORS nor TOOLS. "
             "Nothing was started. Give it one of these dictionaries, or take it off the list."
         )
     return module

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from orchestrator.agents.base import AgentAnswer, AgentCall, Usage, accountable, describe
+from orchestrator.agents.base import AgentAnswer, AgentCall, Ask, Usage, accountable, describe
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import (
     AgentCrashed,
@@ -26,6 +26,36 @@ FAILURES: dict[str, type[AgentError]] = {
     )
 }
 
+_ASK: dict[str, Any] = {
+    "type": "object",
+    "required": ["tool"],
+    "additionalProperties": False,
+    "properties": {
+        "key": {"type": "string", "minLength": 1, "maxLength": 100},
+        "tool": {"type": "string", "minLength": 1, "maxLength": 100},
+        "args": {"type": "object"},
+        "rationale": {"type": "string", "maxLength": 20_000},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+}
+# Turn by turn; the last one is said again as often as it is asked.
+_TURNS: dict[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 100,
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "says": True,
+            "asks": {"type": "array", "items": _ASK},
+            "memory": True,
+            # What tools are to have said to it in this turn.
+            "untrusted": {"type": "array"},
+        },
+    },
+}
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["kind", "name"],
@@ -34,6 +64,7 @@ SCHEMA: dict[str, Any] = {
         "kind": {"const": "scripted"},
         "name": {"type": "string", "minLength": 1, "maxLength": 100},
         "says": True,
+        "turns": _TURNS,
         "takes_ms": {"type": "integer", "minimum": 0, "maximum": 3_600_000},
         "usage": {
             "type": "object",
@@ -67,7 +98,36 @@ class Scripted:
             _take_time(call)
             _fail_as_told(call)
             usage = Usage(**call.config.get("usage", {}))
-            return AgentAnswer(_says(call), usage, describe(call.config))
+            script = _turn(call)
+            return AgentAnswer(
+                _says(call, script.get("says")),
+                usage,
+                describe(call.config),
+                asks=_asks(call, script),
+                memory=script.get("memory"),
+                untrusted=tuple(script.get("untrusted", ())),
+            )
+
+
+def _turn(call: AgentCall) -> dict[str, Any]:
+    turns = call.config.get("turns")
+    if not turns:
+        return call.config
+    script: dict[str, Any] = turns[min(call.turn, len(turns)) - 1]
+    return script
+
+
+def _asks(call: AgentCall, script: dict[str, Any]) -> tuple[Ask, ...]:
+    return tuple(
+        Ask(
+            ask.get("key", f"{call.turn}-{number}"),
+            ask["tool"],
+            ask.get("args", {}),
+            ask.get("rationale", ""),
+            ask.get("confidence"),
+        )
+        for number, ask in enumerate(script.get("asks", ()), start=1)
+    )
 
 
 def _take_time(call: AgentCall) -> None:
@@ -86,9 +146,14 @@ def _fail_as_told(call: AgentCall) -> None:
             raise FAILURES[failure["code"]](failure.get("reason", "its script says so"))
 
 
-def _says(call: AgentCall) -> Json:
-    says: Json = call.config.get("says")
-    echoes: dict[str, Json] = {"intent": call.intent, "inputs": call.inputs, "item": call.item}
+def _says(call: AgentCall, says: Json) -> Json:
+    echoes: dict[str, Json] = {
+        "intent": call.intent,
+        "inputs": call.inputs,
+        "item": call.item,
+        "memory": call.memory,
+        "answers": list(call.answers),
+    }
     for name, echo in echoes.items():
         if says == {"echo": name}:
             return echo

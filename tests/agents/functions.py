@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.agents.base import AgentAnswer, AgentCall, Usage
-from orchestrator.core.errors import AgentRefused, AgentTimedOut, OutputInvalid
+from orchestrator.core.errors import AgentRefused, AgentTimedOut, AgentUnavailable, OutputInvalid
 from orchestrator.effects.ledger import Ledger
 from orchestrator.models import Run
 
@@ -182,6 +182,10 @@ def _is_socket(descriptor: int) -> bool:
     return False
 
 
+def fail_at_a_price(call: AgentCall) -> Any:
+    raise AgentUnavailable("away", retry_after_s=2.5, usage=Usage(9, 1, None))
+
+
 def _nest(depth: int) -> Any:
     return [_nest(depth - 1)] if depth else []
 
@@ -196,6 +200,7 @@ AGENTS = {
             miscount,
             stumble,
             refuse,
+            fail_at_a_price,
             give_up,
             doubt,
             leave,

@@ -184,6 +184,7 @@ def test_a_function_has_a_connection_of_its_own(transactional_db: None, ask: Ask
     assert Run.objects.count() == 0
 
 
+@pytest.mark.pulls("ISOLATED_MEMORY_MB")
 def test_memory_has_a_limit(own_modules: Settings) -> None:
     own_modules.ISOLATED_MEMORY_MB = 64
     isolation = Isolation()
@@ -400,3 +401,10 @@ def test_without_a_fork_server_nothing_runs() -> None:
     isolation.stop()
     with pytest.raises(AgentUnavailable, match="runs without a fork server"):
         isolation.call(make_call({"kind": "function", "name": "repeat"}))
+
+
+def test_what_a_failed_call_had_cost_crosses_over(ask: Ask) -> None:
+    with pytest.raises(AgentUnavailable) as failure:
+        ask("fail_at_a_price")
+    assert failure.value.usage == Usage(9, 1, None)
+    assert failure.value.retry_after_s == 2.5

@@ -1,0 +1,1 @@
+"""What agents may use: one interface, whatever stands behind a tool."""
