@@ -13,7 +13,8 @@ from orchestrator import journal
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
 from orchestrator.core.definitions import DIRECT
-from orchestrator.core.state import RunState
+from orchestrator.core.handing import fill_in, places
+from orchestrator.core.state import MeshState, RunState
 from orchestrator.models import (
     ApiToken,
     Disposition,
@@ -162,7 +163,16 @@ def chain_breaks_at(run: Run) -> int | None:
 
 
 def output_of_run(run: Run, state: RunState) -> Json:
-    """What the last of its works that said anything said; of a fan-out, what each part said."""
+    """What the last of its works that said anything said; of a fan-out, what each part said.
+
+    A pattern whose run comes to more than that says so in the state.
+    """
+    if state.answer is not None:
+        seqs = sorted(set(places(state.answer)))
+        brought = dict(zip(seqs, said(run, [*seqs]), strict=True))
+        return fill_in(state.answer, brought.__getitem__, content_of(run.workflow_version))
+    if state.mesh.round:
+        return _output_of_mesh(run, state.mesh)
     works = [work for work in state.works.values() if work.output]
     last = max(works, key=lambda work: work.visit, default=None)
     if last is None:
@@ -170,6 +180,22 @@ def output_of_run(run: Run, state: RunState) -> Json:
     if not isinstance(last.output, list):
         return said(run, [last.output])[0]
     return said(run, last.output)
+
+
+def _output_of_mesh(run: Run, mesh: MeshState) -> Json:
+    """The result if one was posted, how it ended, and what each of the peers said last."""
+    answers = dict(zip(mesh.said, said(run, list(mesh.said.values())), strict=True))
+    whole: dict[str, Json] = {"ended": mesh.ended, "peers": answers, "notes": list(mesh.notes)}
+    return {**whole, "rounds": mesh.round, "result": _posted(run, mesh)}
+
+
+def _posted(run: Run, mesh: MeshState) -> Json:
+    if not mesh.result:
+        return None
+    seq, place = mesh.result
+    facts: Any = read(Event.objects.get(run=run, seq=seq).payload)
+    found: Json = facts["remembered"][place]["value"]
+    return found
 
 
 def said(run: Run, seqs: list[Json]) -> list[Json]:

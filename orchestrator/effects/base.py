@@ -13,6 +13,8 @@ class EffectCall:
     target: str
     args: dict[str, Any]
     payload: str
+    # Which wording of a tool was there when it was allowed.
+    tool_version: int | None = None
 
 
 class Executor(Protocol):
@@ -21,6 +23,9 @@ class Executor(Protocol):
     Returns a receipt, raises EffectRefused when trying again would not help, and
     EffectUnavailable when nothing reached the target. Anything else it raises means that the call
     may have happened.
+
+    A receipt is believed: agents may repeat what stands in it without anybody looking. So it has ids,
+    times and amounts, and no words that somebody outside wrote.
 
     Idempotent by key: after a crash the engine calls again with the same one. A target that cannot
     promise that says so by an attribute `repeatable = False`; it is never called twice, and a call

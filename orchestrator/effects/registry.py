@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.core.errors import EffectUnavailable
 from orchestrator.effects.base import EffectCall, Executor
 from orchestrator.effects.ledger import Ledger
+from orchestrator.effects.tool import ONCE, REPEATABLE, ToolExecutor
 from orchestrator.plugins import load
 
 # Every action is recorded in the ledger until it is connected to a target of its own.
@@ -13,6 +14,9 @@ DEFAULT = "ledger"
 
 EXECUTORS: dict[str, Executor] = {
     DEFAULT: Ledger(),
+    # Writing tools, by whether a second call does no harm: an effect keeps which of the two it was.
+    REPEATABLE: ToolExecutor(repeatable=True),
+    ONCE: ToolExecutor(repeatable=False),
 }
 
 

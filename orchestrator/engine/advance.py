@@ -22,8 +22,10 @@ from orchestrator.core.errors import IllegalTransition, LeaseLost, NotFound
 from orchestrator.engine import hear, project, store
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.memory import STATE_LENGTH_MAX, VALUE_LENGTH_MAX, Memory
+from orchestrator.engine.pieces import Kept
 from orchestrator.engine.plans import plan_of
 from orchestrator.failpoints import failpoint
+from orchestrator.models import AgentTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class Ending:
     crashed: bool = False
     # An effect whose call reached nobody, so that it cannot have happened.
     rests: str = ""
+    # What its run's trace shows of the call besides its event.
+    pieces: Sequence[Kept] = ()
+    # What a shadow version said, which no run hears of.
+    trial: AgentTrial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ class _Batch:
         self.at = datetime.now(UTC)
         self.seen = project.Projection()
         self.values: dict[tuple[str, int], Json] = {}
+        self.pieces: list[store.PieceRow] = []
+        self.trials: list[AgentTrial] = []
 
     def lock(self, steps: Sequence[Step], endings: Sequence[Ending]) -> list[Ending]:
         """Hold everything that is about to change. Returns the endings whose command is still ours."""
@@ -160,11 +168,15 @@ class _Batch:
         status, error = ending.status, ending.error
         try:
             self.apply(claimed.run, ending.steps)
+            seq = self.moving[claimed.run].seq
+            self.pieces += [store.PieceRow(claimed.run, seq, piece) for piece in ending.pieces]
         except IllegalTransition as refusal:
             self.done.refused[claimed.lease] = refusal
             status, error = "failed", {"code": refusal.code, "reason": str(refusal)}
         if ending.rests:
             self.seen.rest(ending.rests)
+        if ending.trial:
+            self.trials.append(ending.trial)
         text = canonical(error) if error is not None else None
         after_ms = int(ending.after_s * 1000)
         return store.Outcome(claimed.id, status, text, after_ms, ending.crashed)
@@ -182,12 +194,12 @@ class _Batch:
             payload = canonical(core_events.to_json(step.event))
             lines.append(store.Line(name, step.event.kind, step.key, payload))
             commands += [(seq, command) for command in wanted]
-            changes.append((state, after, step.event))
+            changes.append((seq, state, after, step.event))
             state = after
             if len(payload) <= VALUE_LENGTH_MAX:
                 values[name, seq] = core_events.value_of(step.event)
-        for before, after, event in changes:
-            self.seen.see(name, before, after, event)
+        for number, before, after, event in changes:
+            self.seen.see(name, number, before, after, event)
         run.state, run.seq = state, seq
         run.lines += lines
         run.commands += commands
@@ -197,6 +209,8 @@ class _Batch:
         moved = [run for _, run in sorted(self.moving.items()) if run.lines]
         wanted = _want(moved, taking)
         self.seen.write(self.at)
+        if self.trials:
+            AgentTrial.objects.bulk_create(self.trials, ignore_conflicts=True)
         lease_s = settings.COMMAND_LEASE_S
         with store.at_once():
             if moved:
@@ -204,6 +218,8 @@ class _Batch:
                 store.append(lines, [_move(run) for run in moved], self.at)
             if outcomes:
                 store.end(outcomes, lease_s=lease_s)
+            if self.pieces:
+                store.keep(self.pieces, self.at)
             worker = taking.worker if taking else ""
             stored = store.want(wanted.rows, worker=worker, lease_s=lease_s) if wanted.rows else ()
             if waiting := wanted.waiting():

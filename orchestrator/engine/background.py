@@ -1,4 +1,4 @@
-"""A worker process for what takes long: backtests, messages that leave Countersign, track records.
+"""A worker process for what takes long: backtests, messages that leave Countersign, track records, servers of tools.
 
 Jobs are rows that are claimed by a lease, so each loop only has to look: when a bell rings, and now and
 then without one. Each kind has a loop of its own, since a backtest may take minutes and a message must
@@ -8,12 +8,12 @@ not wait for it.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from orchestrator.engine import backtest, deliveries, track_records
+from orchestrator.engine import backtest, deliveries, telemetry, track_records
 
 logger = logging.getLogger(__name__)
 
@@ -21,24 +21,29 @@ QUEUE = backtest.QUEUE
 PAUSE_S = 1.0
 
 type IsStopping = Callable[[], bool]
+type Job = Callable[[IsStopping], bool]
 
 # Each does one job, or answers that nothing waits.
-JOBS: tuple[Callable[[IsStopping], bool], ...] = (
+JOBS: tuple[Job, ...] = (
     backtest.work_one,
     deliveries.work_one,
     track_records.work_one,
+    telemetry.work_one,
 )
 
 
 class Background:
-    """`work` is the first thread's own life; call `wake` and `stop` from any other."""
+    """`work` is the first thread's own life; call `wake` and `stop` from any other.
+
+    `more` are jobs of those who lie above the engine.
+    """
 
     # Nothing here hangs on in threads of its own, so the process never has to be replaced.
     is_worn_out = False
 
-    def __init__(self) -> None:
+    def __init__(self, more: Sequence[Job] = ()) -> None:
         self._stopping = False
-        self._loops = [_Loop(job, lambda: self._stopping) for job in JOBS]
+        self._loops = [_Loop(job, lambda: self._stopping) for job in (*JOBS, *more)]
 
     def wake(self) -> None:
         for loop in self._loops:
@@ -67,7 +72,7 @@ class Background:
 
 
 class _Loop:
-    def __init__(self, job: Callable[[IsStopping], bool], is_stopping: IsStopping) -> None:
+    def __init__(self, job: Job, is_stopping: IsStopping) -> None:
         self._job = job
         self._is_stopping = is_stopping
         self._bell = threading.Event()

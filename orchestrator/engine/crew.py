@@ -23,13 +23,21 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from orchestrator import queue as doorbell
 from orchestrator.agents.isolated import ISOLATION
 from orchestrator.core.codec import Json
-from orchestrator.core.commands import Dispose, RollBack, RunAgent, RunEffect, Validate
+from orchestrator.core.commands import (
+    Dispose,
+    RollBack,
+    RunAgent,
+    RunEffect,
+    RunShadow,
+    Validate,
+)
 from orchestrator.core.errors import CountersignError, IllegalTransition, LeaseLost
-from orchestrator.engine import inputs, perform, roll_back, validate
+from orchestrator.engine import beside, inputs, perform, roll_back, validate
 from orchestrator.engine.advance import Advanced, Ending, Taking, advance
 from orchestrator.engine.claim import Claimed, claim, renew
 from orchestrator.engine.memory import Memory
 from orchestrator.failpoints import failpoint
+from orchestrator.models import Effect
 
 logger = logging.getLogger(__name__)
 
@@ -349,7 +357,10 @@ class Crew:
         agents = [claimed for claimed in claims if claimed.kind == RunAgent.kind]
         effects = [c for c in claims if c.kind in {RunEffect.kind, RollBack.kind}]
         validations = [claimed for claimed in claims if claimed.kind == Validate.kind]
+        shadows = [claimed for claimed in claims if claimed.kind == RunShadow.kind]
         given: dict[int, Any] = {}
+        if shadows:
+            given |= beside.load(shadows, self._memory)
         if validations:
             given |= validate.load(validations)
         if agents:
@@ -363,37 +374,10 @@ class Crew:
         found: Any = given.get(claimed.id)
         if found is None and claimed.kind not in self._desk:
             return None
-        if claimed.kind == RunAgent.kind:
-            timeout = perform.agent_timeout_s(claimed, found)
-            return Job(
-                claimed,
-                lambda record: perform.call_agent(claimed, found, record),
-                lambda: perform.agent_overdue(claimed, timeout),
-                timeout,
-            )
-        if claimed.kind == Validate.kind:
-            return Job(
-                claimed,
-                lambda record: validate.call(claimed, found),
-                lambda: validate.overdue(claimed, found),
-                found.validator.timeout_s,
-            )
-        if claimed.kind == RunEffect.kind:
-            timeout = perform.effect_timeout_s(found)
-            return Job(
-                claimed,
-                lambda record: perform.run_effect(claimed, found, record),
-                lambda: perform.effect_overdue(claimed, found, timeout),
-                timeout,
-            )
-        if claimed.kind == RollBack.kind:
-            timeout = perform.effect_timeout_s(found)
-            return Job(
-                claimed,
-                lambda record: roll_back.roll_back(claimed, found, record),
-                lambda: roll_back.overdue(claimed, found, timeout),
-                timeout,
-            )
+        if claimed.kind in {RunAgent.kind, RunShadow.kind, Validate.kind}:
+            return _agent_job(claimed, found)
+        if claimed.kind in {RunEffect.kind, RollBack.kind}:
+            return _effect_job(claimed, found)
         return Job(
             claimed,
             lambda record: self._at_desk(claimed),
@@ -441,6 +425,47 @@ class Crew:
                 return _crashed(claimed, error.code, str(error))
             return perform.desk_failed(claimed, error)
         return None
+
+
+def _agent_job(claimed: Claimed, found: Any) -> Job:
+    if claimed.kind == RunShadow.kind:
+        return Job(
+            claimed,
+            lambda record: beside.call(claimed, found),
+            lambda: beside.overdue(claimed, found),
+            beside.timeout_s(claimed, found),
+        )
+    if claimed.kind == Validate.kind:
+        return Job(
+            claimed,
+            lambda record: validate.call(claimed, found),
+            lambda: validate.overdue(claimed, found),
+            found.validator.timeout_s,
+        )
+    timeout = perform.agent_timeout_s(claimed, found)
+    return Job(
+        claimed,
+        lambda record: perform.call_agent(claimed, found, record),
+        lambda: perform.agent_overdue(claimed, timeout, found),
+        timeout,
+    )
+
+
+def _effect_job(claimed: Claimed, found: Effect) -> Job:
+    timeout = perform.effect_timeout_s(found)
+    if claimed.kind == RollBack.kind:
+        return Job(
+            claimed,
+            lambda record: roll_back.roll_back(claimed, found, record),
+            lambda: roll_back.overdue(claimed, found, timeout),
+            timeout,
+        )
+    return Job(
+        claimed,
+        lambda record: perform.run_effect(claimed, found, record),
+        lambda: perform.effect_overdue(claimed, found, timeout),
+        timeout,
+    )
 
 
 def _answer(told: Told, stored: bool) -> None:

@@ -1,17 +1,21 @@
 """What claimed commands need to be run, read set-wise, so that whoever runs them needs no database."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator import revision_queries
+from orchestrator.core import definitions
 from orchestrator.core import events as core_events
 from orchestrator.core.codec import Json, read
-from orchestrator.core.patterns.work import find
-from orchestrator.engine import sql
+from orchestrator.core.handing import fill_in, find, places
+from orchestrator.core.patterns.router import ROUTE
+from orchestrator.engine import agents, observations, sql, turns
+from orchestrator.engine.agent_configs import Resolved
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import definition_of, plan_of
+from orchestrator.engine.turns import NO_TURN, TurnBefore
 from orchestrator.models import Effect, Proposal
 
 _EVENTS = """
@@ -21,6 +25,7 @@ _EVENTS = """
 """
 INTENT = 1
 SENT_BACK = "sent_back"
+MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,47 @@ class ForAgent:
     intent: Json
     inputs: dict[str, Json]
     item: Json
+    # What the turn before left.
+    before: TurnBefore = NO_TURN
+    # Where the definition names an agent that is kept here.
+    agent: Resolved | None = None
+    # Of a shadow: what the answer that counted says.
+    answered: Json = None
+    # Of the memory that its stage declares.
+    handed: observations.Handed | None = None
 
 
 type Values = dict[tuple[str, int], Json]
 
 
 def load_for_agents(claims: Sequence[Claimed], memory: Memory) -> dict[int, ForAgent]:
+    values, before = _load_values(claims, memory), turns.load(claims)
+    resolved = agents.resolve(claims)
+    handed = observations.load(claims, _data_of(resolved))
+    return {
+        claimed.id: replace(
+            _for_agent(claimed, values, resolved.get(claimed.id), handed.get(claimed.id)),
+            before=before.get(claimed.id, NO_TURN),
+        )
+        for claimed in claims
+    }
+
+
+def load_for_shadows(claims: Sequence[Claimed], memory: Memory) -> dict[int, ForAgent]:
     values = _load_values(claims, memory)
-    return {claimed.id: _for_agent(claimed, values) for claimed in claims}
+    resolved = agents.resolve(claims, as_shadow=True)
+    handed = observations.load(claims, _data_of(resolved))
+    return {
+        claimed.id: replace(
+            _for_agent(claimed, values, resolved.get(claimed.id), handed.get(claimed.id)),
+            answered=values[claimed.run, claimed.payload["answer"]],
+        )
+        for claimed in claims
+    }
+
+
+def _data_of(resolved: Mapping[int, Resolved]) -> dict[int, frozenset[str]]:
+    return {claim: agent.data for claim, agent in resolved.items()}
 
 
 def load_for_effects(claims: Sequence[Claimed]) -> dict[int, Effect]:
@@ -45,18 +83,25 @@ def load_for_effects(claims: Sequence[Claimed]) -> dict[int, Effect]:
     return {wanted[effect.pk]: effect for effect in found}
 
 
-def _for_agent(claimed: Claimed, values: Values) -> ForAgent:
-    intent = values[claimed.run, INTENT]
-    inputs: dict[str, Json] = {}
-    for name, where in claimed.payload.get("inputs", {}).items():
-        if name == SENT_BACK:
-            inputs[name] = _sent_back(where)
-        elif isinstance(where, list):
-            inputs[name] = [values[claimed.run, seq] if seq else None for seq in where]
-        else:
-            inputs[name] = values[claimed.run, where] if where else None
-    item = _item(claimed, intent, inputs)
-    return ForAgent(definition_of(claimed.version), intent, inputs, item)
+def _for_agent(
+    claimed: Claimed, values: Values, agent: Resolved | None, handed: observations.Handed | None
+) -> ForAgent:
+    intent, definition = values[claimed.run, INTENT], definition_of(claimed.version)
+
+    def filled(form: Json) -> Json:
+        return fill_in(form, lambda seq: values[claimed.run, seq], definition)
+
+    inputs = {
+        name: _sent_back(form) if name == SENT_BACK else filled(form)
+        for name, form in claimed.payload.get("inputs", {}).items()
+    }
+    given = claimed.payload.get("item")
+    item = filled(given) if given else _item(claimed, intent, inputs)
+    if definition["pattern"] == "router" and claimed.payload["work"] == ROUTE:
+        inputs["workers"] = definitions.descriptions(definition)
+    if handed is not None:
+        inputs[MEMORY] = handed.told
+    return ForAgent(definition, intent, inputs, item, agent=agent, handed=handed)
 
 
 def _item(claimed: Claimed, intent: Json, inputs: dict[str, Json]) -> Json:
@@ -77,9 +122,12 @@ def _load_values(claims: Sequence[Claimed], memory: Memory) -> Values:
 
 def _named(claimed: Claimed) -> Iterable[int]:
     yield INTENT
-    for name, where in claimed.payload.get("inputs", {}).items():
+    yield from places(claimed.payload.get("item"))
+    if "answer" in claimed.payload:
+        yield claimed.payload["answer"]
+    for name, form in claimed.payload.get("inputs", {}).items():
         if name != SENT_BACK:
-            yield from (seq for seq in (where if isinstance(where, list) else [where]) if seq)
+            yield from places(form)
 
 
 def _read_values(places: set[tuple[str, int]], memory: Memory) -> Values:

@@ -11,6 +11,7 @@ agent wrote, no argument, no target. A message carries a link and nothing to dec
     decided     whoever asked. Call it when the decision settles the item
     woken       whoever snoozed it
     stood_down  whoever may approve of automatic accepting again
+    tools_wait  whoever may approve of tools
 """
 
 import re
@@ -24,7 +25,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orchestrator.core.policy import roles
-from orchestrator.core.policy.changes import is_change
+from orchestrator.core.policy.changes import change_of, is_change
 from orchestrator.engine import outbox, sql
 from orchestrator.engine.outbox import Message, call_of, mail_to
 from orchestrator.models import (
@@ -115,6 +116,21 @@ def stood_down(stand_down: StandDown) -> None:
     _spread(NoticeKind.STOOD_DOWN, [news])
 
 
+def tools_wait(count: int, server: str, by: User | None) -> None:
+    """None by name: a server may call its tools what it likes."""
+    if not count:
+        return
+    where = f" of the server {server}" if server else ""
+    said = f"A tool{where} says" if count == 1 else f"{count} tools{where} say"
+    news = _News(
+        None,
+        f"{said} what nobody approved of yet. Agents are not offered it before an admin does.",
+        _with_roles(roles.roles_with("tools.edit")) - _known({by.pk if by else None}),
+        page="/tools/",
+    )
+    _spread(NoticeKind.ITEM_OPENED, [news])
+
+
 # What is said ---------------------------------------------------------------------------------
 
 _KIND = ReviewItem.Kind
@@ -124,7 +140,7 @@ _WAITS: dict[str, str] = {
     _KIND.APPROVAL: "A run asks whether it may go on.",
     _KIND.UNKNOWN_EFFECT: "Nobody knows whether {what} happened; somebody has to find out.",
     _KIND.STUCK_COMMAND: "Work of a run stops its workers; somebody has to look.",
-    _KIND.RULE_CHANGE: "A change of a rule or a policy waits for another admin.",
+    _KIND.RULE_CHANGE: "{what} waits for another admin.",
     _KIND.FAILED_COMPENSATION: "Undoing {what} failed; somebody has to look.",
 }
 _DECIDED: dict[str, str] = {
@@ -140,12 +156,13 @@ _DECIDED: dict[str, str] = {
 _PLAIN: dict[str, str] = {
     _KIND.APPROVAL: "the question of a run",
     _KIND.STUCK_COMMAND: "stuck work",
-    _KIND.RULE_CHANGE: "a change of a rule or a policy",
 }
 
 
 def _what(news: "_News", declared: set[str]) -> str:
     """An agent names its action as it likes; only what an admin wrote a contract for is repeated."""
+    if is_change(news.about):
+        return change_of(news.about)
     if news.item and news.item.kind in _PLAIN:
         return _PLAIN[news.item.kind]
     return news.about if news.about in declared else "an action"
@@ -154,7 +171,7 @@ def _what(news: "_News", declared: set[str]) -> str:
 def _declared(news: Iterable["_News"]) -> set[str]:
     names = {one.about for one in news if one.about}
     known = Contract.objects.filter(kind=Contract.Kind.ACTION, name__in=names)
-    return {*known.values_list("name", flat=True), *filter(is_change, names)}
+    return set(known.values_list("name", flat=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +219,8 @@ class _News:
 
 
 def _said(phrase: str, what: str) -> str:
+    if phrase.startswith(WHAT):
+        what = what[:1].upper() + what[1:]
     return _MARKUP.sub("", phrase.replace(WHAT, what))
 
 

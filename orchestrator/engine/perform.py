@@ -9,19 +9,19 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from orchestrator.agents import registry as agents
-from orchestrator.agents.base import AgentAnswer, AgentCall
+from orchestrator.agents import registry
+from orchestrator.agents.base import AgentAnswer, AgentCall, cost_of
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, JsonLimits, canonical, digest, storable
-from orchestrator.core.commands import Dispose, TellParent
+from orchestrator.core.commands import CancelRun, Dispose, Propose, TellParent
 from orchestrator.core.errors import (
     AgentError,
     AgentTimedOut,
@@ -29,13 +29,20 @@ from orchestrator.core.errors import (
     EffectError,
     EffectInterrupted,
     EffectLeftOpen,
+    NoEndpoint,
     OutputInvalid,
 )
+from orchestrator.core.observations import answer_schema
+from orchestrator.core.policy.agent_versions import calls_out
 from orchestrator.effects import registry as executors
 from orchestrator.effects.base import EffectCall, Executor
+from orchestrator.engine import agents, asking, observations, tainting
 from orchestrator.engine.advance import Ending, Step
+from orchestrator.engine.agent_configs import Resolved
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.inputs import ForAgent
+from orchestrator.engine.pieces import kept, kept_refused
+from orchestrator.engine.unsettled import without_receipt
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Effect
 
@@ -55,50 +62,157 @@ def here() -> str:
 
 def call_agent(claimed: Claimed, given: ForAgent, record: Record) -> Ending:
     began = time.monotonic()
-    call = _agent_call(claimed, given)
+    call = agent_call(claimed, given)
+    answer: AgentAnswer | None = None
     try:
-        answer = agents.find(call.config).call(call)
-        _check_output(given, call, answer)
+        answer = ask(call, given)
+        said = _what_it_says(claimed, given, call, answer)
     except AgentError as error:
-        return agent_failed(claimed, error, took_ms=_since(began))
+        return _call_failed(claimed, given, call, error, answer, took_ms=since(began))
     failpoint("agent-answered-not-recorded")
-    event = ev.WorkFinished(
+    event = (ev.WorkAsked if answer.asks else ev.WorkFinished)(
         work=call.work,
         attempt=call.attempt,
         index=call.index,
         visit=claimed.payload["visit"],
-        output=answer.output,
-        tokens_in=answer.usage.tokens_in,
-        tokens_out=answer.usage.tokens_out,
-        money_micros=answer.usage.money_micros,
-        took_ms=_since(began),
+        turn=call.turn,
+        recalled=observations.recalled(given.handed, given.before),
+        **said,
+        **answer.usage.as_told(),
+        took_ms=since(began),
         seed=call.seed,
-        agent=answer.agent,
+        agent=agents.told_of(given.agent, answer.agent, call.config),
     )
-    return Ending(claimed, "done", [Step(claimed.run, event, claimed.once)])
+    steps = [Step(claimed.run, event, claimed.once)]
+    return Ending(claimed, "done", steps, pieces=kept(answer.pieces))
+
+
+def _call_failed(
+    claimed: Claimed,
+    given: ForAgent,
+    call: AgentCall,
+    error: AgentError,
+    answer: AgentAnswer | None,
+    *,
+    took_ms: int,
+) -> Ending:
+    """With who was asked, and with what was done and spent until then: an answer that is not taken cost as much."""
+    described = _with_fallback(describe(error, claimed), given.agent)
+    # An adapter hangs on its error what it had done before.
+    done = answer.pieces if answer else getattr(error, "pieces", ())
+    heard = _heard_by_failed(
+        given, call, answer or AgentAnswer(None, pieces=tuple(done)), described
+    )
+    event = ev.WorkFailed(
+        work=call.work,
+        attempt=call.attempt,
+        index=call.index,
+        visit=claimed.payload["visit"],
+        turn=claimed.payload.get("turn", 1),
+        error=described,
+        took_ms=took_ms,
+        agent=agents.told_of(given.agent, answer.agent if answer else {}, call.config),
+        # Whoever failed was handed its memory all the same.
+        recalled=observations.recalled(given.handed, given.before),
+        **(answer.usage.as_told() if answer else cost_of(error)),
+        **heard.to_json(),
+    )
+    pieces = [*kept(done), *(kept_refused(answer, took_ms) if answer else ())]
+    steps = [Step(claimed.run, event, claimed.once)]
+    return Ending(claimed, "failed", steps, error=described, pieces=pieces)
+
+
+def _heard_by_failed(
+    given: ForAgent, call: AgentCall, answer: AgentAnswer, described: Mapping[str, Json]
+) -> tainting.Heard:
+    """A reason may quote what the agent said, and that what it had read; one behind an address says what it likes."""
+    is_outside = call.config.get("kind") == "http"
+    if not is_outside and not observations.has_heard_tools(given.handed, given.before, answer):
+        return tainting.NOTHING
+    return tainting.of_failure(call.work, described["reason"])
+
+
+def _what_it_says(
+    claimed: Claimed, given: ForAgent, call: AgentCall, answer: AgentAnswer
+) -> dict[str, Any]:
+    """Its output, or what it asks for before it can have one."""
+    if answer.asks:
+        return asking.asks_of(call, answer, given.before, given.handed)
+    brought = bring(claimed, given, call, answer)
+    shadow = given.agent.shadow if given.agent else 0
+    heard = tainting.heard(answer, observations.before_answer(given.handed, given.before))
+    return {"output": brought.output, "shadow": shadow, **brought.facts, **heard.to_json()}
+
+
+def bring(
+    claimed: Claimed, given: ForAgent, call: AgentCall, answer: AgentAnswer
+) -> observations.Brought:
+    """Its output, out of the envelope that a stage with a memory has. What does not fit goes no further."""
+    if not storable(answer.output):
+        raise OutputInvalid("it holds text or numbers that cannot be stored", pointer="")
+    brought = observations.bring(given.handed, given.before, answer)
+    _check_size(given, call, brought.output)
+    schema = _schema(given, call.work, claimed.payload.get("who", ""))
+    problems = schemas.check(schema, brought.output) if schema is not None else []
+    if problems:
+        raise OutputInvalid(problems[0].reason, pointer=problems[0].pointer)
+    return brought
+
+
+def ask(call: AgentCall, given: ForAgent) -> AgentAnswer:
+    """Nothing is sent to an agent that must not be asked."""
+    if given.agent and given.agent.refusal:
+        raise given.agent.refusal
+    # Stored before definitions were looked at for it, or by whoever writes to the database.
+    if given.agent is None and calls_out(call.config):
+        raise NoEndpoint(
+            f"what is of the kind {call.config['kind']} is only asked by the name of an agent, whose version has "
+            "endpoints that say what they may see; nothing was sent"
+        )
+    return registry.find(call.config).call(call)
 
 
 def agent_timeout_s(claimed: Claimed, given: ForAgent) -> float:
-    return definitions.timeout_s(given.definition, claimed.payload["work"])
+    payload = claimed.payload
+    return definitions.timeout_s(given.definition, payload["work"], payload.get("who", ""))
 
 
-def agent_overdue(claimed: Claimed, timeout_s: float) -> Ending:
+def agent_overdue(claimed: Claimed, timeout_s: float, given: ForAgent | None = None) -> Ending:
     """The thread is still at it. Whatever it says later comes too late."""
     error = AgentTimedOut("the worker gave up waiting", timeout_s=timeout_s)
-    return agent_failed(claimed, error, took_ms=int(timeout_s * 1000))
+    return agent_failed(claimed, error, took_ms=int(timeout_s * 1000), given=given)
 
 
-def agent_failed(claimed: Claimed, error: CountersignError, *, took_ms: int = 0) -> Ending:
-    described = describe(error, claimed)
+def agent_failed(
+    claimed: Claimed,
+    error: CountersignError,
+    *,
+    took_ms: int = 0,
+    given: ForAgent | None = None,
+    agent: Resolved | None = None,
+) -> Ending:
+    agent = given.agent if given else agent
+    described = _with_fallback(describe(error, claimed), agent)
     event = ev.WorkFailed(
         work=claimed.payload["work"],
         attempt=claimed.payload.get("attempt", 1),
         index=claimed.payload.get("index", 0),
         visit=claimed.payload.get("visit", 0),
+        turn=claimed.payload.get("turn", 1),
         error=described,
         took_ms=took_ms,
+        agent=agents.told_of(agent, {}),
+        recalled=observations.recalled(given.handed, given.before) if given else (),
+        **cost_of(error),
     )
     return Ending(claimed, "failed", [Step(claimed.run, event, claimed.once)], error=described)
+
+
+def _with_fallback(described: dict[str, Json], agent: Resolved | None) -> dict[str, Json]:
+    """However hopeless for this version: the next attempt asks another one."""
+    if agent is None or not agent.falls_back_to:
+        return described
+    return described | {"retryable": True, "falls_back_to": agent.falls_back_to}
 
 
 def desk_failed(claimed: Claimed, error: CountersignError) -> Ending:
@@ -106,14 +220,23 @@ def desk_failed(claimed: Claimed, error: CountersignError) -> Ending:
 
     Nor does one whose proposal is over before it was disposed of.
     """
-    if claimed.kind in {TellParent.kind, Dispose.kind}:
+    if claimed.kind in {TellParent.kind, CancelRun.kind, Dispose.kind}:
         return Ending(claimed, "failed", error=describe(error, claimed))
-    return agent_failed(claimed, error)
+    if claimed.payload.get("ask"):
+        described = describe(error, claimed)
+        event = asking.refused(claimed.payload, described)
+        return Ending(claimed, "failed", [Step(claimed.run, event, claimed.once)], described)
+    canary = agents.canary_behind(claimed) if claimed.kind == Propose.kind else None
+    return agent_failed(claimed, error, agent=canary)
 
 
-def _agent_call(claimed: Claimed, given: ForAgent) -> AgentCall:
-    payload = claimed.payload
+def agent_call(claimed: Claimed, given: ForAgent) -> AgentCall:
+    payload, who = claimed.payload, claimed.payload.get("who", "")
     key = f"{claimed.run}/{payload['work']}/{payload['visit']}/{payload.get('index', 0)}"
+    turn = payload.get("turn", 1)
+    if turn > 1:
+        key += f"/{turn}"
+    config = _config(given, payload["work"], who)
     return AgentCall(
         key=key,
         run=claimed.run,
@@ -124,29 +247,41 @@ def _agent_call(claimed: Claimed, given: ForAgent) -> AgentCall:
         inputs=given.inputs,
         item=given.item,
         seed=int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]),
-        timeout_s=definitions.timeout_s(given.definition, payload["work"]),
-        config=definitions.agent_config(given.definition, payload["work"]),
+        timeout_s=definitions.timeout_s(given.definition, payload["work"], who),
+        config=config,
+        output=_asked_schema(given, payload["work"], who),
+        tools=asking.tools_of(definitions.tools(given.definition, payload["work"], who), config),
+        turn=turn,
+        memory=given.before.memory,
+        answers=given.before.answers,
     )
 
 
-def _check_output(given: ForAgent, call: AgentCall, answer: AgentAnswer) -> None:
-    """Between two works stands a schema: what does not fit goes no further."""
-    if not storable(answer.output):
-        raise OutputInvalid("it holds text or numbers that cannot be stored", pointer="")
-    _check_size(given, call, answer)
-    schema = definitions.output_schema(given.definition, call.work)
-    problems = schemas.check(schema, answer.output) if schema is not None else []
-    if problems:
-        raise OutputInvalid(problems[0].reason, pointer=problems[0].pointer)
+def _config(given: ForAgent, work: str, who: str) -> dict[str, Any]:
+    if given.agent:
+        return given.agent.config
+    return definitions.agent_config(given.definition, work, who)
 
 
-def _check_size(given: ForAgent, call: AgentCall, answer: AgentAnswer) -> None:
+def _asked_schema(given: ForAgent, work: str, who: str) -> dict[str, Json] | None:
+    """With what it wants remembered, if it may."""
+    scope = given.handed.scope if given.handed else None
+    return answer_schema(_schema(given, work, who), scope)
+
+
+def _schema(given: ForAgent, work: str, who: str) -> dict[str, Json] | None:
+    """The workflow's own, else what the version of the agent promises."""
+    own = definitions.output_schema(given.definition, work, who)
+    return own if own is not None or given.agent is None else given.agent.schema
+
+
+def _check_size(given: ForAgent, call: AgentCall, output: Json) -> None:
     """What a machine keeps for its guards, and what comes in hundreds, has to be small."""
     most = settings.SHORT_OUTPUT_BYTES_MAX
-    is_kept = given.definition["pattern"] == "machine" or call.item is not None
-    if is_kept and len(canonical(answer.output).encode()) > most:
+    is_kept = given.definition["pattern"] in {"machine", "consensus"} or call.item is not None
+    if is_kept and len(canonical(output).encode()) > most:
         raise OutputInvalid(
-            f"a state of a machine or a part of a fan-out may say at most {most:,} bytes",
+            f"a state of a machine, a part of a fan-out and a member may say at most {most:,} bytes",
             pointer="",
         )
 
@@ -231,6 +366,7 @@ def _call(executor: Executor, effect: Effect) -> dict[str, Any]:
         target=effect.proposal.target,
         args=effect.proposal.args,
         payload=effect.proposal.payload,
+        tool_version=effect.tool_version_id,
     )
     try:
         receipt = executor.call(call)
@@ -260,8 +396,7 @@ def effect_ended(
     claimed: Claimed, effect: Effect, described: dict[str, Json], *, lost: bool
 ) -> Ending:
     """Without a receipt. What may have happened is lost, and never called a failure."""
-    kind = ev.EffectLost if lost else ev.EffectFailed
-    event = kind(proposal=effect.proposal_id, effect=effect.pk, error=described)
+    event = without_receipt(effect, described, lost=lost)
     return Ending(claimed, "failed", [Step(claimed.run, event, claimed.once)], error=described)
 
 
@@ -278,7 +413,15 @@ def describe(error: CountersignError, claimed: Claimed) -> dict[str, Json]:
         "where": str(getattr(error, "where", "") or here()),
         "tries": claimed.tries,
         "retryable": bool(getattr(error, "retryable", False)),
+        **_routing(error),
     }
+
+
+def _routing(error: CountersignError) -> dict[str, Json]:
+    """What was to be seen, and who was looked at in vain."""
+    if not isinstance(error, NoEndpoint):
+        return {}
+    return {"data": list(error.data), "endpoints": list(error.endpoints)}
 
 
 def legible(text: str) -> str:
@@ -286,5 +429,5 @@ def legible(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()[:REASON_LENGTH_MAX]
 
 
-def _since(began: float) -> int:
+def since(began: float) -> int:
     return int((time.monotonic() - began) * 1000)

@@ -14,11 +14,13 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from orchestrator.core import events as ev
-from orchestrator.core.patterns.work import OVER
+from orchestrator.core.patterns.work import OVER, is_late
 from orchestrator.core.state import RunState
-from orchestrator.engine import notices, store
+from orchestrator.engine import notices, observations, store
 from orchestrator.engine.opening import open_item
-from orchestrator.models import AuditEntry, Command, Effect, Proposal, ReviewItem
+from orchestrator.engine.routes import Routes
+from orchestrator.models import AuditEntry, Command, Effect, Proposal, ReviewItem, Subscription
+from orchestrator.models.ids import new_id
 
 DEADLINE = "deadline"
 
@@ -38,15 +40,27 @@ class Projection:
     moot: dict[str, str] = field(default_factory=dict)
     # Runs that ended before their time.
     stopped: list[str] = field(default_factory=list)
+    # What each run listens to from now on; empty when it does not any more.
+    topics: dict[str, str] = field(default_factory=dict)
+    routes: Routes = field(default_factory=Routes)
+    # Answers that read or wrote shared memory.
+    memories: list[observations.Told] = field(default_factory=list)
 
-    def see(self, run: str, before: RunState, after: RunState, event: ev.Event) -> None:
+    def see(self, run: str, seq: int, before: RunState, after: RunState, event: ev.Event) -> None:
         if after.proposals is not before.proposals:
             self._see_proposals(before, after)
         if after.works is not before.works:
             self._see_works(before, after, event)
-        if after.has_ended and not before.has_ended and after.status != "completed":
+        if after.listens_to != before.listens_to:
+            self.topics[run] = after.listens_to
+        # A mesh may be done while some of its peers are still at it.
+        ended_early = after.status != "completed" or bool(after.mesh.ended)
+        if after.has_ended and not before.has_ended and ended_early:
             self._see_stop(run, after)
+        if isinstance(event, ev.WorkFinished | ev.WorkAsked | ev.WorkFailed):
+            self._see_memory(run, seq, before, event)
         self._see_effect(event)
+        self.routes.see(run, before, after, event)
 
     def rest(self, effect: str) -> None:
         self.resting.append(effect)
@@ -58,6 +72,8 @@ class Projection:
         for status, proposals in by_status.items():
             Proposal.objects.filter(pk__in=proposals).update(status=status)
         self._write_effects()
+        if self.memories:
+            observations.store(self.memories, at)
         for event in self.lost:
             _ask_about(event, ReviewItem.Kind.UNKNOWN_EFFECT, "its outcome is unknown", at)
         for failed in self.stuck:
@@ -67,12 +83,32 @@ class Projection:
             _withdraw_stuck(self.stopped)
         for item, why in self.moot.items():
             _close(item, why)
+        if self.topics:
+            Subscription.objects.filter(run__in=self.topics).delete()
+            Subscription.objects.bulk_create(
+                Subscription(run_id=run, topic=topic) for run, topic in self.topics.items() if topic
+            )
+        self.routes.write(at)
+
+    def _see_memory(
+        self,
+        run: str,
+        seq: int,
+        before: RunState,
+        event: ev.WorkFinished | ev.WorkAsked | ev.WorkFailed,
+    ) -> None:
+        late, tainted = is_late(before, event), bool(before.heard)
+        told = observations.Told(run, seq, event, is_late=late, is_tainted=tainted)
+        if event.recalled or told.remembered:
+            self.memories.append(told)
 
     def _see_proposals(self, before: RunState, after: RunState) -> None:
         for key, proposal in after.proposals.items():
             known = before.proposals.get(key)
             if known is None or known.status != proposal.status:
                 self.statuses[key] = proposal.status
+                if known and known.status == "in_review" and proposal.status == "withdrawn":
+                    self.moot[str(proposal.item)] = f"the run {after.status}"
 
     def _see_works(self, before: RunState, after: RunState, event: ev.Event) -> None:
         """A question whose work ended without an answer, or was begun anew."""
@@ -168,6 +204,7 @@ def _ask_about(
         proposal=proposal,
         because=[str(event.error.get("reason", otherwise))],
         due_at=at + timedelta(hours=settings.REVIEW_DUE_HOURS),
+        pk=event.item or new_id("rev"),
     )
 
 

@@ -11,10 +11,19 @@ from django.utils import timezone
 
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, read
-from orchestrator.core.commands import Dispose, RollBack, RunEffect, TellParent, Validate
-from orchestrator.engine import validate
+from orchestrator.core.commands import (
+    CancelRun,
+    Dispose,
+    RollBack,
+    RunEffect,
+    RunShadow,
+    TellParent,
+    Validate,
+)
+from orchestrator.engine import asking, validate
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.opening import open_item
+from orchestrator.engine.unsettled import not_undone, without_receipt
 from orchestrator.models import AuditEntry, Command, Effect, ReviewItem, Run
 
 # Rung for so long ago that the sweeper rings at once.
@@ -35,6 +44,8 @@ def _set_apart(command: Command) -> int:
             return 0
         if command.kind == Validate.kind:
             _fail_validation(command)
+        elif command.kind == RunShadow.kind:
+            _drop(command)
         elif _stuck().filter(pk=command.pk).update(status=Command.Status.QUARANTINED):
             _ask(command)
     return 1
@@ -50,6 +61,15 @@ def _fail_validation(command: Command) -> None:
     payload: Any = read(command.payload)
     event = validate.given_up(payload, error)
     advance(each=[Step(command.run_id, event, key=f"cmd:{command.pk}")])
+
+
+def _drop(command: Command) -> None:
+    """Nobody waits for what a shadow says."""
+    reason = f"workers stopped {command.crashes} times while asking it"
+    error: dict[str, Json] = {"code": "workers-stopped", "reason": reason, "retryable": False}
+    _stuck().filter(pk=command.pk).update(
+        status=Command.Status.FAILED, error=error, finished_at=Now()
+    )
 
 
 def _stuck() -> QuerySet[Command]:
@@ -94,6 +114,9 @@ def release(command: Command, *, again: bool, by: str, note: str) -> None:
     Command.objects.filter(pk=command.pk).update(
         status=Command.Status.FAILED, error=error, finished_at=Now()
     )
+    if command.kind == CancelRun.kind:
+        # That one runs on to its own end, and nobody waits for it.
+        return
     found = read(command.payload)
     payload = found if isinstance(found, dict) else {}
     # A run that waits for this one hears that it will never be told.
@@ -110,19 +133,21 @@ def _given_up(command: Command, payload: dict[str, Json], error: dict[str, Json]
     if command.kind == RunEffect.kind:
         effect = Effect.objects.get(pk=payload["effect"])
         lost = effect.may_have_happened or effect.status == Effect.Status.CALLING
-        kind = ev.EffectLost if lost else ev.EffectFailed
-        return kind(proposal=effect.proposal_id, effect=effect.pk, error=error)
+        return without_receipt(effect, error, lost=lost)
     if command.kind == RollBack.kind:
         effect = Effect.objects.get(pk=payload["effect"])
-        return ev.RollbackFailed(proposal=effect.proposal_id, effect=effect.pk, error=error)
+        return not_undone(effect, error)
     if command.kind == Dispose.kind:
         return ev.ProposalWithdrawn(
             proposal=str(payload["proposal"]), reason=str(error.get("reason", ""))
         )
+    if payload.get("ask"):
+        return asking.refused(payload, error)
     return ev.WorkFailed(
         work=str(payload["work"]),
         attempt=int(str(payload.get("attempt", 1))),
         index=int(str(payload.get("index", 0))),
         visit=int(str(payload.get("visit", 0))),
+        turn=int(str(payload.get("turn", 1))),
         error=error,
     )

@@ -15,6 +15,7 @@ from orchestrator.effects.base import EffectCall
 from orchestrator.engine import perform
 from orchestrator.engine.advance import Ending, Step
 from orchestrator.engine.claim import Claimed
+from orchestrator.engine.unsettled import not_undone
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Effect
 
@@ -51,7 +52,7 @@ def failed(claimed: Claimed, effect: Effect, error: EffectError) -> Ending:
 
 
 def ended(claimed: Claimed, effect: Effect, described: dict[str, Json]) -> Ending:
-    event = ev.RollbackFailed(proposal=effect.proposal_id, effect=effect.pk, error=described)
+    event = not_undone(effect, described)
     return Ending(claimed, "failed", [Step(claimed.run, event, claimed.once)], error=described)
 
 

@@ -49,7 +49,7 @@ CREATE TEMP TABLE IF NOT EXISTS day_work (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS day_call (
     workflow text, agent text, agent_version text, model text, segment_id integer, has_failed boolean,
-    tokens_in bigint, tokens_out bigint, money_micros bigint
+    tokens_in bigint, tokens_out bigint, money_micros bigint, unpriced boolean, took_ms bigint
 ) ON COMMIT DELETE ROWS;
 DELETE FROM day_proposal;
 DELETE FROM day_work;
@@ -151,10 +151,12 @@ INSERT INTO day_call
 SELECT r.slug, coalesce(e.body #>> '{agent,name}', ''), coalesce(e.body #>> '{agent,version}', ''),
        coalesce(e.body #>> '{agent,model}', ''), NULL, e.kind = 'work_failed',
        coalesce((e.body ->> 'tokens_in')::bigint, 0), coalesce((e.body ->> 'tokens_out')::bigint, 0),
-       coalesce((e.body ->> 'money_micros')::bigint, 0)
+       coalesce((e.body ->> 'money_micros')::bigint, 0),
+       coalesce((e.body ->> 'unpriced')::boolean, false), coalesce((e.body ->> 'took_ms')::bigint, 0)
   FROM planned r
  CROSS JOIN LATERAL (SELECT e.kind, e.payload::jsonb AS body FROM orchestrator_event e
-                      WHERE e.run_id = r.id AND e.kind IN ('work_finished', 'work_failed')) AS e
+                      WHERE e.run_id = r.id
+                        AND e.kind IN ('work_finished', 'work_failed', 'work_asked')) AS e
 """
 
 # Each gets the segment it is in, which is made where it is new. `first_at` only ever moves back.
@@ -346,11 +348,17 @@ COUNTERS: tuple[Counter, ...] = (
     Counter(
         "orchestrator_callday",
         ("segment_id",),
-        ("calls", "failed", "unknown", "tokens_in", "tokens_out", "money_micros"),
+        (
+            *("calls", "failed", "unknown", "tokens_in", "tokens_out", "money_micros", "unpriced"),
+            *("took_ms", "within_1s", "within_5s", "within_15s", "within_60s"),
+        ),
         """
         SELECT segment_id, count(*), count(*) FILTER (WHERE has_failed),
                count(*) FILTER (WHERE (tokens_in, tokens_out, money_micros) = (0, 0, 0)),
-               sum(tokens_in), sum(tokens_out), sum(money_micros)
+               sum(tokens_in), sum(tokens_out), sum(money_micros), count(*) FILTER (WHERE unpriced),
+               sum(took_ms), count(*) FILTER (WHERE took_ms <= 1000),
+               count(*) FILTER (WHERE took_ms <= 5000), count(*) FILTER (WHERE took_ms <= 15000),
+               count(*) FILTER (WHERE took_ms <= 60000)
           FROM day_call GROUP BY segment_id
         """,
     ),

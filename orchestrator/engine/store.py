@@ -13,6 +13,7 @@ import psycopg
 from django.db import connection
 
 from orchestrator.engine import sql
+from orchestrator.engine.pieces import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,15 @@ class Outcome:
     error: str | None
     after_ms: int
     crashed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PieceRow:
+    """A piece of the call that this event ended."""
+
+    run: str
+    seq: int
+    piece: Kept
 
 
 # Runs first, in the order of their ids, then commands: whoever locks both does it in this order, so that
@@ -134,11 +144,26 @@ _WANT = """
     RETURNING id
 """
 
-# Of runs that ended before their time. What was accepted still runs, and a parent is still told.
+_KEEP = """
+    INSERT INTO orchestrator_callpiece
+        (run_id, seq, kind, name, began_ms, took_ms, tokens_in, tokens_out, money_micros, error, notes,
+         given, said, depth, at)
+    SELECT t.run, t.seq, t.kind, t.name, t.began, t.took, t.tokens_in, t.tokens_out, t.money, t.error,
+           t.notes::jsonb, t.given, t.said, t.depth, %(at)s::timestamptz
+      FROM unnest(%(runs)s::text[], %(seqs)s::integer[], %(kinds)s::text[], %(names)s::text[],
+                  %(began)s::integer[], %(took)s::integer[], %(tokens_in)s::bigint[],
+                  %(tokens_out)s::bigint[], %(money)s::bigint[], %(errors)s::text[], %(notes)s::text[],
+                  %(given)s::text[], %(said)s::text[], %(depths)s::integer[])
+           WITH ORDINALITY AS t(run, seq, kind, name, began, took, tokens_in, tokens_out, money, error,
+                                notes, given, said, depth, n)
+     ORDER BY t.n
+"""
+
+# Of runs that ended before their time. What was accepted still runs, a parent is still told, and runs below still end.
 _CANCEL = """
     UPDATE orchestrator_command SET status = 'cancelled', finished_at = statement_timestamp()
      WHERE run_id = ANY(%(runs)s::text[]) AND status IN ('pending', 'quarantined')
-       AND kind NOT IN ('run_effect', 'roll_back', 'tell_parent')
+       AND kind NOT IN ('run_effect', 'roll_back', 'tell_parent', 'cancel_run')
 """
 
 
@@ -213,6 +238,30 @@ def want(commands: Sequence[Wanted], *, worker: str, lease_s: int) -> psycopg.Cu
             "taken": _plain(command.taken for command in commands),
             "worker": worker,
             "lease_s": lease_s,
+        },
+    )
+
+
+def keep(rows: Sequence[PieceRow], at: datetime) -> None:
+    pieces = [row.piece for row in rows]
+    sql.execute(
+        _KEEP,
+        {
+            "at": at,
+            "runs": _texts(row.run for row in rows),
+            "seqs": _plain(row.seq for row in rows),
+            "kinds": _texts(piece.kind for piece in pieces),
+            "names": _texts(piece.name for piece in pieces),
+            "began": _plain(piece.began_ms for piece in pieces),
+            "took": _plain(piece.took_ms for piece in pieces),
+            "tokens_in": _plain(piece.tokens_in for piece in pieces),
+            "tokens_out": _plain(piece.tokens_out for piece in pieces),
+            "money": _plain(piece.money_micros for piece in pieces),
+            "errors": _texts(piece.error for piece in pieces),
+            "notes": _texts(piece.notes for piece in pieces),
+            "given": _texts(piece.given for piece in pieces),
+            "said": _texts(piece.said for piece in pieces),
+            "depths": _plain(piece.depth for piece in pieces),
         },
     )
 

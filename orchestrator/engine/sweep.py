@@ -17,7 +17,16 @@ from django.db.models.functions import Now
 
 from orchestrator import queue
 from orchestrator.core import events as ev
-from orchestrator.engine import audits, deliveries, notices, quarantine, rollups, weekly_reports
+from orchestrator.engine import (
+    audits,
+    deliveries,
+    notices,
+    observations,
+    pieces,
+    quarantine,
+    rollups,
+    weekly_reports,
+)
 from orchestrator.engine.advance import Step, advance
 from orchestrator.engine.checkpoint import checkpoint
 from orchestrator.failpoints import failpoint
@@ -45,6 +54,8 @@ def sweep() -> Swept:
     """Each broom on its own: what one cannot lift must not keep the others from their work."""
     _guarded(_forget)
     _guarded(deliveries.forget)
+    _guarded(pieces.forget)
+    _guarded(observations.forget)
     leases = _guarded(_end_leases)
     _guarded(quarantine.set_apart)
     _guarded(_wake_items)

@@ -14,7 +14,13 @@ from orchestrator.agents import registry as agents
 from orchestrator.agents.base import AgentAnswer, AgentCall
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, canonical, digest, read
-from orchestrator.core.errors import AgentError, AgentTimedOut, CountersignError, ValidatorTooCostly
+from orchestrator.core.errors import (
+    AgentError,
+    AgentTimedOut,
+    CountersignError,
+    OutputInvalid,
+    ValidatorTooCostly,
+)
 from orchestrator.core.policy import validation
 from orchestrator.core.policy.terms import Validator
 from orchestrator.engine import perform
@@ -165,7 +171,9 @@ def _check(validator: Validator, said: AgentAnswer, took_ms: int) -> validation.
     if took_ms > validator.timeout_s * 1000:
         raise AgentTimedOut("its answer came too late", timeout_s=validator.timeout_s)
     most, cost = validator.money_micros_max, said.usage.money_micros
-    if most is not None and cost > most:
+    if most is not None and cost is None:
+        raise OutputInvalid("what it cost is not known, so its limit cannot be kept", pointer="")
+    if most is not None and cost is not None and cost > most:
         raise ValidatorTooCostly("", cost=cost, most=most)
     return validation.read_answer(said.output)
 
@@ -191,9 +199,7 @@ def _facts(
     if said is None:
         return facts
     return facts | {
-        "tokens_in": said.usage.tokens_in,
-        "tokens_out": said.usage.tokens_out,
-        "money_micros": said.usage.money_micros,
+        **said.usage.as_told(),
         "agent": said.agent,
     }
 

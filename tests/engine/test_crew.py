@@ -223,6 +223,7 @@ def test_an_absent_database_costs_no_answer(
     assert (run.status, calls) == ("completed", [1])
 
 
+@pytest.mark.pulls("COMMAND_CRASHES_MAX")
 def test_one_answer_that_cannot_be_stored_does_not_hold_up_the_others(
     agents: dict[str, Any], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:

@@ -329,3 +329,23 @@ def test_without_a_mail_server_no_mail_is_made(
     notices.mentioned(item, cast.rita, [cast.rolf], "look")
     assert set(told()) == {"rolf"}
     assert sent() == []
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ("countersign.rule.activate", "A change of a rule waits for another admin."),
+        ("countersign.policy.retire", "The retirement of a policy waits for another admin."),
+        ("countersign.agent.deploy", "A change of what is in use of an agent waits"),
+        ("countersign.endpoint.move", "A change of an endpoint waits for another admin."),
+        ("countersign.something.new", "A change of Countersign waits for another admin."),
+    ],
+)
+def test_what_waits_is_named_by_what_it_changes(
+    item: ReviewItem, endpoint: WebhookEndpoint, action: str, says: str
+) -> None:
+    item.kind, item.action = ReviewItem.Kind.RULE_CHANGE, action
+    Delivery.objects.all().delete()
+    notices.opened([item])
+    (message,) = sent()
+    assert message["sentence"].startswith(says)
