@@ -8,9 +8,17 @@ from typing import Any
 
 from django.db import transaction
 
-from orchestrator.actions import effects, proposals
+from orchestrator.actions import change_subjects, deployments, effects, proposals
 from orchestrator.actions.actor import Actor, audit, require
-from orchestrator.actions.change_subjects import Subject, Version, subject_in, subject_of
+from orchestrator.actions.change_subjects import (
+    OfAgent,
+    OfEndpoint,
+    Subject,
+    Version,
+    subject_in,
+    subject_of,
+)
+from orchestrator.actions.endpoints import Whereabouts
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import (
@@ -19,21 +27,20 @@ from orchestrator.core.errors import (
     CountersignError,
     EffectRefused,
     NotFound,
-    StageWrong,
 )
 from orchestrator.core.policy import changes
+from orchestrator.core.policy.agent_versions import Deployed
 from orchestrator.effects.base import EffectCall
 from orchestrator.failpoints import failpoint
 from orchestrator.models import AuditEntry, Effect, Proposal, ReviewItem
 
 NOTE_LENGTH_MAX = 5_000
-ACTIVE = "active"
 
 
 def propose_activation(actor: Actor, version: Version, note: str) -> Proposal:
     """Ask that this version decides from now on. Its newest finished backtest goes along."""
     subject = subject_of(version)
-    return _propose(actor, subject, note, subject.activation)
+    return propose(actor, subject, note, subject.activation)
 
 
 @transaction.atomic
@@ -43,23 +50,39 @@ def roll_back(actor: Actor, version: Version, note: str) -> Proposal:
     _require_editor(actor, subject)
     subject.hold()
     if subject.version.activated_at is None:
-        raise _stage_wrong(subject, "roll back to it", "It was never active.")
-    return _propose(actor, subject, note, subject.activation)
+        raise subject.stage_wrong("roll back to it", "It was never active.")
+    return propose(actor, subject, note, subject.activation)
 
 
 def propose_retirement(actor: Actor, version: Version, note: str) -> Proposal:
     """Ask that it decides nothing any more."""
     subject = subject_of(version)
-    return _propose(actor, subject, note, subject.retirement)
+    return propose(actor, subject, note, subject.retirement)
+
+
+def propose_deployment(actor: Actor, agent: str, wanted: Deployed, note: str) -> Proposal:
+    """Ask that other versions of an agent are used by the runs that start from then on."""
+    return propose(actor, OfAgent(agent, wanted), note, changes.DEPLOY_AGENT)
+
+
+def propose_way_back(actor: Actor, agent: str, note: str) -> Proposal:
+    """Ask for an end of the canary, or where there is none for the stable version before."""
+    require(actor, OfAgent.capability, "ask for a change of a deployment")
+    return propose_deployment(actor, agent, deployments.way_back(agent), note)
+
+
+def propose_move(actor: Actor, endpoint: str, wanted: Whereabouts, note: str) -> Proposal:
+    """Ask that an endpoint is somewhere else, or may see more."""
+    return propose(actor, OfEndpoint(endpoint, wanted), note, changes.MOVE_ENDPOINT)
 
 
 def version_in(proposal: Proposal) -> Version:
     """The version that a proposed change is about."""
-    return subject_in(proposal.args).version
+    return change_subjects.version_in(proposal.args)
 
 
 @transaction.atomic
-def _propose(actor: Actor, subject: Subject, note: str, action: str) -> Proposal:
+def propose(actor: Actor, subject: Subject, note: str, action: str) -> Proposal:
     _require_editor(actor, subject)
     if not 0 < len(note.strip()) <= NOTE_LENGTH_MAX:
         raise BadInput("note", f"say why, in 1 to {NOTE_LENGTH_MAX:,} characters.")
@@ -67,15 +90,13 @@ def _propose(actor: Actor, subject: Subject, note: str, action: str) -> Proposal
         raise BadInput("note", "it holds the character NUL, which cannot be stored.")
     subject.hold()
     _check_alone(subject)
-    backtest = _evidence(subject, action)
-    active = subject.active()
+    evidence = subject.evidence(action)
     args: dict[str, Json] = {
         **subject.names,
         "content_hash": subject.digest,
-        "instead_of": active.number if active else None,
+        "instead_of": subject.in_force(),
+        **evidence,
     }
-    if backtest:
-        args["backtest"] = backtest
     return proposals.submit_change(
         actor,
         Suggestion(
@@ -102,26 +123,6 @@ def _check_alone(subject: Subject) -> None:
         raise ChangeWaiting(subject=subject.target, item=item.pk)
 
 
-def _evidence(subject: Subject, action: str) -> str:
-    """The backtest that goes along, once the version may become what is asked for."""
-    version = subject.version
-    if action in changes.RETIREMENTS:
-        if version.stage != ACTIVE:
-            raise _stage_wrong(subject, "retire it", "Only an active one can.")
-        subject.check_retirable()
-        return ""
-    if version.stage == ACTIVE:
-        raise _stage_wrong(subject, "activate it", "It decides already.")
-    backtest = subject.newest_backtest()
-    if version.activated_at is None and (backtest is None or version.stage not in subject.tried):
-        raise _stage_wrong(subject, "activate it", "It needs a finished backtest first.")
-    return backtest.pk if backtest else ""
-
-
-def _stage_wrong(subject: Subject, wish: str, advice: str) -> StageWrong:
-    return StageWrong(str(subject.version), subject.version.stage, wish, advice)
-
-
 class Changes:
     """The executor. Its target is this very database, and calling it twice changes it once.
 
@@ -135,36 +136,31 @@ class Changes:
                 raise EffectRefused("nobody countersigned it")
             subject = _hold(call.args)
             if not _is_made(effect, subject):
-                _check_unmoved(subject, call.args["instead_of"])
-                self._make(Actor(effect.decision.reviewer), subject, call)
+                _check_unmoved(subject, call.args)
+                _make(Actor(effect.decision.reviewer), subject, call)
             failpoint("change-made-in-transaction")
         failpoint("change-made-not-recorded")
-        return {"target": call.target, "version": subject.version.number, "change": call.action}
+        return {"target": call.target, "version": subject.number, "change": call.action}
 
-    def _make(self, actor: Actor, subject: Subject, call: EffectCall) -> None:
-        make = {subject.activation: subject.activate, subject.retirement: subject.retire}.get(
-            call.action
-        )
-        if make is None:
-            raise EffectRefused(f"{call.action} is no change that this version knows")
-        try:
-            make(actor)
-        except CountersignError as error:
-            # A refusal, and not a call of which nobody knows whether it did something.
-            raise EffectRefused(str(error)) from error
-        number = subject.version.number
-        audit(actor, _made(subject), subject.log_name, effect=call.key, version=number)
+
+def _make(actor: Actor, subject: Subject, call: EffectCall) -> None:
+    try:
+        is_known = subject.make(actor, call)
+    except CountersignError as error:
+        # A refusal, and not a call of which nobody knows whether it did something.
+        raise EffectRefused(str(error)) from error
+    if not is_known:
+        raise EffectRefused(f"{call.action} is no change that this {subject.noun} knows")
+    audit(actor, _made(subject), subject.log_name, effect=call.key, version=subject.number)
 
 
 def _hold(args: dict[str, Any]) -> Subject:
-    """The version that was countersigned, and nobody else changes what it belongs to meanwhile."""
+    """What was countersigned, and nobody else changes what it belongs to meanwhile."""
     try:
         subject = subject_in(args)
+        subject.hold()
     except NotFound as error:
         raise EffectRefused(str(error)) from error
-    subject.hold()
-    if subject.digest != args["content_hash"]:
-        raise EffectRefused("the version does not say what was countersigned")
     return subject
 
 
@@ -178,11 +174,13 @@ def _is_made(effect: Effect, subject: Subject) -> bool:
     return entries.filter(detail__effect=effect.pk).exists()
 
 
-def _check_unmoved(subject: Subject, instead_of: int | None) -> None:
-    active = subject.active()
-    number = active.number if active else None
-    if number not in {instead_of, subject.version.number}:
-        raise EffectRefused(f"version {number} became active meanwhile; look at it and ask again")
+def _check_unmoved(subject: Subject, args: dict[str, Any]) -> None:
+    """What stands there is what was looked at, or already what is wanted; and so is what is to come."""
+    number = subject.in_force()
+    if number not in {args["instead_of"], subject.becomes}:
+        raise EffectRefused(f"{subject.moved(number)} meanwhile; look at it and ask again")
+    if subject.digest != args["content_hash"]:
+        raise EffectRefused(f"the {subject.noun} does not say what was countersigned")
 
 
 EXECUTORS = {effects.CHANGES: Changes()}

@@ -25,7 +25,7 @@ NEXT_TRIES_MAX = 20
 RELATED = ("proposal", "holder", "team")
 ADVICE = {
     "role": "It needs the role {roles}; an admin can give it.",
-    "admin": "Changes of rules and policies are decided by an admin.",
+    "admin": "Changes of Countersign are decided by an admin.",
     "decided": "It needs another person's approval as well.",
     "own": "They asked for it, or their own token did; somebody else must.",
     "author": "They asked for it or wrote this version; another admin must decide. "

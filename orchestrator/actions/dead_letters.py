@@ -12,7 +12,9 @@ from orchestrator.core import typeid
 from orchestrator.core.cloud_events import Envelope, read_envelope
 from orchestrator.core.codec import Json, read
 from orchestrator.core.errors import BadInput, IllegalTransition, NotFound
+from orchestrator.core.policy.masking import MASKED, restored, still_masked
 from orchestrator.models import InboundEvent
+from orchestrator.routing_queries import masked_in, shown_envelope
 
 Status = InboundEvent.Status
 NOTE_LENGTH_MAX = 1_000
@@ -119,11 +121,23 @@ def _lock(event_id: str, what: str) -> InboundEvent:
 
 def _envelope(letter: InboundEvent, corrected: Json) -> Envelope:
     """Its id and source stay: they say which delivery this is."""
-    envelope = read_envelope(read(letter.envelope) if corrected is None else corrected)
+    stored = read(letter.envelope)
+    envelope = read_envelope(stored if corrected is None else _unmasked(letter, corrected, stored))
     for name, was in (("id", letter.source_id), ("source", letter.source)):
         if getattr(envelope, name) != was:
             raise BadInput(name, f"it says which delivery this is, so it stays {was!r}.")
     return envelope
+
+
+def _unmasked(letter: InboundEvent, corrected: Json, stored: Json) -> Json:
+    """Whoever corrected it was not shown everything, and leaves that as it is."""
+    found = restored(corrected, shown_envelope(letter), stored)
+    if masked_in(letter) and still_masked(found, stored):
+        raise BadInput(
+            "envelope",
+            f"it says “{MASKED}” where that hides nothing any more; write what belongs there.",
+        )
+    return found
 
 
 def _end(actor: Actor, letter: InboundEvent, status: str) -> None:

@@ -12,6 +12,7 @@ from orchestrator.actions import (
     claims,
     confirmations,
     contracts,
+    demo_agents,
     demo_routing,
     policies,
     proposals,
@@ -24,7 +25,8 @@ from orchestrator.actions import (
 )
 from orchestrator.actions.actor import Actor
 from orchestrator.actions.demo_contracts import DEMO_CONTRACTS
-from orchestrator.actions.demo_workflows import RUNS, WORKFLOWS
+from orchestrator.actions.demo_teamwork import STARTED_TOGETHER, TOGETHER
+from orchestrator.actions.demo_workflows import ONE_BY_ONE, STARTED
 from orchestrator.actions.proposals import Suggestion
 from orchestrator.core.policy import roles
 from orchestrator.core.policy.evaluation import Bands
@@ -119,13 +121,14 @@ def load(*, password: Callable[[], str]) -> dict[str, Any]:
             contracts.save(Actor(people["admin"]), **contract)
         for wording in RULES:
             rules.activate(Actor(people["admin"]), rules.draft(Actor(people["admin"]), **wording))
-        for slug, definition in WORKFLOWS.items():
+        for slug, definition in {**ONE_BY_ONE, **TOGETHER}.items():
             workflows.save(Actor(people["admin"]), slug, definition)
         _submit_all(people["demo-agents"])
         _decide_some(people)
         _audit_some(people)
         _start_some(people["demo-agents"])
         _route_some(people)
+        demo_agents.load(Actor(people["admin"]), Actor(people["admin2"]))
         _try_a_change(people)
     return {"users": logins, "tokens": secrets}
 
@@ -196,7 +199,7 @@ def _audit_some(people: dict[str, User]) -> None:
 def _start_some(agents: User) -> None:
     """The workers take these up as soon as there are any."""
     actor = Actor(agents, ApiToken.objects.get(owner=agents, name="demo runs"))
-    for workflow, intent in RUNS:
+    for workflow, intent in (*STARTED, *STARTED_TOGETHER):
         runs.start(actor, workflow=workflow, intent=intent)
 
 

@@ -87,6 +87,21 @@ DEMO_CONTRACTS: tuple[dict[str, Any], ...] = (
     },
     {
         "kind": "action",
+        "name": "voucher.send",
+        "description": "Sends a customer a voucher for the trouble.",
+        "owner": "support",
+        "tier": "normal",
+        "timeout_s": 60,
+        "review": {"heading": "Send {amount_minor} as a voucher for {order}", "shows": _MONEY},
+        "schema": _object(
+            ("order", "amount_minor", "currency"),
+            order=_text("whose order it is about", most=100, examples=["order/A-20967"]),
+            amount_minor=_AMOUNT,
+            currency={"enum": ["EUR", "GBP", "USD"], "description": "ISO 4217"},
+        ),
+    },
+    {
+        "kind": "action",
         "name": "access.grant",
         "description": "Gives a person a role in a system, for some days.",
         "owner": "security",

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def _script(name: str, says: Any, takes_ms: int, tokens: int) -> dict[str, Any]:
+def script(name: str, says: Any, takes_ms: int, tokens: int) -> dict[str, Any]:
     usage = {"tokens_in": tokens, "tokens_out": tokens // 8, "money_micros": tokens * 3}
     return {
         "kind": "scripted",
@@ -28,7 +28,7 @@ _REFUND: dict[str, Any] = {
     "stages": [
         {
             "name": "read",
-            "agent": _script(
+            "agent": script(
                 "case-reader",
                 {"reason": "damaged_item", "amount_minor": 18_400, "photos": ["front", "hinge"]},
                 400,
@@ -46,7 +46,7 @@ _REFUND: dict[str, Any] = {
         },
         {
             "name": "look",
-            "agent": _script("photo-viewer", {"shows_damage": True}, 700, 900),
+            "agent": script("photo-viewer", {"shows_damage": True}, 700, 900),
             "for_each": "/photos",
             "at_most": 5,
             "optional": True,
@@ -58,7 +58,7 @@ _REFUND: dict[str, Any] = {
         },
         {
             "name": "refund",
-            "agent": _script(
+            "agent": script(
                 "refund-agent",
                 {
                     "action": "refund.create",
@@ -84,7 +84,7 @@ _CASE: dict[str, Any] = {
     "states": {
         "triage": {
             "run": {
-                "agent": _script("triage-agent", {"urgent": False, "topic": "billing"}, 300, 600)
+                "agent": script("triage-agent", {"urgent": False, "topic": "billing"}, 300, 600)
             },
             "on": {
                 "done": [{"if": "event.urgent == true", "to": "person"}, {"to": "answer"}],
@@ -93,7 +93,7 @@ _CASE: dict[str, Any] = {
         },
         "answer": {
             "run": {
-                "agent": _script(
+                "agent": script(
                     "answer-writer",
                     {
                         "action": "email.send",
@@ -132,10 +132,72 @@ _CASE: dict[str, Any] = {
     "budget": {"agent_calls": 60, "tokens": 300_000, "repeats": 3},
 }
 
-WORKFLOWS: dict[str, dict[str, Any]] = {"refund": _REFUND, "support-case": _CASE}
+_DESK: dict[str, Any] = {
+    "pattern": "router",
+    "title": "The front desk: who takes a request",
+    "intent": {
+        "type": "object",
+        "required": ["text"],
+        "properties": {
+            "text": {"type": "string", "minLength": 1},
+            "order": {"type": "string"},
+            "channel": {"enum": ["mail", "chat", "phone"]},
+        },
+    },
+    "rules": [
+        {
+            "name": "about-an-order",
+            "if": "has(intent.order) && intent.text.contains('delivery')",
+            "to": ["look_up", "answer"],
+        },
+        {
+            "name": "by-phone",
+            "if": "has(intent.channel) && intent.channel == 'phone'",
+            "to": "person",
+        },
+    ],
+    "model": {
+        "agent": script(
+            "desk-chooser",
+            {
+                "worker": "answer",
+                "confidence": 0.86,
+                "features": {"asks_for": "opening hours", "tone": "friendly"},
+                "why": "It is a question that the help pages answer.",
+            },
+            300,
+            500,
+        ),
+        "confidence_at_least": 0.7,
+    },
+    "workers": {
+        "look_up": {
+            "description": "Finds an order and where its parcel is.",
+            "agent": script("order-finder", {"order": "A-20931", "parcel": "in Lyon"}, 300, 700),
+        },
+        "answer": {
+            "description": "Answers what the help pages or an order know.",
+            "agent": script("desk-writer", {"text": "Your parcel is in Lyon."}, 400, 900),
+        },
+        "person": {
+            "description": "Takes whatever nobody else can.",
+            "approval": {"question": "This request is for you. Is it done?"},
+        },
+    },
+    "fallback": "person",
+    "budget": {"agent_calls": 10, "tokens": 50_000},
+}
 
-# What was asked for before you came: one waits for a person, one for a customer.
-RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
+ONE_BY_ONE: dict[str, dict[str, Any]] = {
+    "refund": _REFUND,
+    "support-case": _CASE,
+    "front-desk": _DESK,
+}
+
+# What was asked for before you came: one waits for a person, one for a customer, two were routed.
+STARTED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("refund", {"order": "A-20952", "complaint": "The hinge was broken when it came."}),
     ("support-case", {"customer": "Globex", "question": "What is the second line of my invoice?"}),
+    ("front-desk", {"text": "Where is my delivery?", "order": "A-20931", "channel": "mail"}),
+    ("front-desk", {"text": "When are you open on Sundays?", "channel": "chat"}),
 )

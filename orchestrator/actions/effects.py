@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db.models.functions import Now
 
+from orchestrator import tool_queries
 from orchestrator.core.commands import RunEffect
 from orchestrator.core.errors import TooLateToUndo
 from orchestrator.core.policy.changes import is_change
@@ -28,6 +29,7 @@ def release(
         disposition=disposition,
         decision=decision,
         executor=executor_of(proposal.action),
+        tool_version=tool_queries.version_for(proposal.action),
         idempotency_key=effect,
     )
 
@@ -39,7 +41,12 @@ def release_again(proposal: Proposal, decision: Decision) -> Effect:
         return release(proposal, effect=new_effect_id(), decision=decision)
     withdrawn.decision, withdrawn.status = decision, Effect.Status.PENDING
     withdrawn.payload_digest = decision.payload_digest
-    withdrawn.save(update_fields=["decision", "status", "payload_digest"])
+    # Whoever allows it anew allows what stands behind its action now.
+    withdrawn.executor = executor_of(proposal.action)
+    withdrawn.tool_version = tool_queries.version_for(proposal.action)
+    withdrawn.save(
+        update_fields=["decision", "status", "payload_digest", "executor", "tool_version"]
+    )
     return withdrawn
 
 
@@ -62,7 +69,10 @@ def withdraw(proposal: Proposal, decision: Decision) -> None:
 
 
 def executor_of(action: str) -> str:
-    return CHANGES if is_change(action) else str(settings.EXECUTOR_DEFAULT)
+    """Countersign itself, the tool whose action it is, or what stands for everything else."""
+    if is_change(action):
+        return CHANGES
+    return tool_queries.executor_of(action) or str(settings.EXECUTOR_DEFAULT)
 
 
 def new_effect_id() -> str:

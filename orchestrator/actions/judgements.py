@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from orchestrator import history_queries
-from orchestrator.actions import accepting, rounds, scores, thresholds
+from orchestrator.actions import accepting, lineage, rounds, scores, thresholds
 from orchestrator.actions.scores import Scored
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.errors import RevisionBlocked
@@ -116,7 +116,8 @@ def _dispose(
     checks: Sequence[guardrails.Check],
 ) -> evaluation.Disposition:
     """By checks and bands; and what would run by itself, by what it is covered with as well."""
-    outcome = evaluation.dispose(scored.score, policy.bands, checks, scored.doubts)
+    tainted = lineage.sentences(proposal)
+    outcome = evaluation.dispose(scored.score, policy.bands, checks, scored.doubts, tainted)
     if outcome.verdict != "accept":
         return outcome
     limits = accepting.limits_for(proposal, policy.terms)

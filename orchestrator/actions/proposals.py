@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +15,10 @@ from orchestrator.actions import (
     contracts,
     effects,
     judgements,
+    lineage,
     rounds,
     runs,
+    speaking,
     validations,
     workflows,
 )
@@ -25,12 +28,16 @@ from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, canonical, digest, read
 from orchestrator.core.errors import BadInput
 from orchestrator.core.policy.changes import RESERVED, is_change
-from orchestrator.engine import audits
+from orchestrator.core.taint import Source, Tainted
+from orchestrator.engine import audits, tainting
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
+from orchestrator.engine.inputs import INTENT
 from orchestrator.engine.opening import open_item
+from orchestrator.engine.tainting import TOO_MUCH
 from orchestrator.failpoints import failpoint
 from orchestrator.models import (
+    Agent,
     ContractVersion,
     Disposition,
     Event,
@@ -68,6 +75,21 @@ class Suggestion:
         tainted: list[Json] = list(self.tainted)
         return canonical({"context": self.context, "tainted": tainted, "trace": self.trace})
 
+    def followed(self, sources: Iterable[Source], trusted: Sequence[Json] = ()) -> "Suggestion":
+        """The same, with which of its arguments came from these sources, and from which."""
+        return self._marked(lineage.find(self.args, self.target, sources, trusted))
+
+    def distrusted(self, origin: str) -> "Suggestion":
+        """The same, with all of its arguments marked."""
+        return self._marked(lineage.everything(self.args, self.target, origin))
+
+    def _marked(self, found: Sequence[Tainted]) -> "Suggestion":
+        if not found:
+            return self
+        pointers = dict.fromkeys([*self.tainted, *(one.pointer for one in found)])
+        trace = {**self.trace, "lineage": lineage.told(found)}
+        return with_changes(self, tainted=list(pointers), trace=trace)
+
 
 def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     """Take a suggestion in. When this returns, it has been checked and what follows is stored.
@@ -80,6 +102,7 @@ def submit(actor: Actor, suggestion: Suggestion) -> Proposal:
     5. Open a review item, or release the effect, or neither; the run's events say which.
     """
     _check_open_to_agents(suggestion.action)
+    speaking.check(actor, suggestion.agent, suggestion.agent_version)
     return _submit(actor, suggestion)
 
 
@@ -129,8 +152,9 @@ def propose(claimed: Claimed) -> None:
         # First of all: every row that refers to the run would lock it in another order.
         run.state = Run.objects.select_for_update(of=("self",)).get(pk=run.pk).state
         actor = Actor(run.started_by, run.token)
-        place = _Place(claimed.payload["work"], claimed.payload.get("visit", 0))
-        judged = _take_in(actor, run, suggestion, place=place, after=_sent_back(run, claimed))
+        place = _Place.of(claimed)
+        after = _sent_back(run, claimed) if not place.ask else _asked_again(run, suggestion, place)
+        judged = _take_in(actor, run, suggestion, place=place, after=after)
         complete(claimed, *judged.events)
         judged.release()
         failpoint("proposed-in-transaction")
@@ -156,12 +180,12 @@ def dispose(claimed: Claimed) -> None:
         )
         proposal = rows.get(pk=claimed.payload["proposal"])
         run, after = proposal.run, _replaced(proposal)
-        work = run.canonical_state.proposals[proposal.pk].work
+        place = _place_of(proposal)
         judgement = judgements.judge(
             proposal,
             run.workflow_version,
             after,
-            rounds_left=rounds.left(proposal, work),
+            rounds_left=rounds.left(proposal, place.work, asked=place.asked),
             heard=validations.heard(proposal),
         )
         judged = _disposed_of(Actor(run.started_by, run.token), proposal, judgement, after)
@@ -197,10 +221,19 @@ def replace(actor: Actor, suggestion: Suggestion, after: Replaced) -> Proposal:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The work of a run whose output it is, and which coming to it."""
+    """The work of a run whose output it is, and which coming to it; or where its agent asked for it."""
 
     work: str = ""
     visit: int = 0
+    asked: int = 0
+    ask: int = 0
+
+    @classmethod
+    def of(cls, claimed: Claimed) -> "_Place":
+        payload = claimed.payload
+        ask = payload.get("ask", 0)
+        asked = payload["output"] if ask else 0
+        return cls(payload["work"], payload.get("visit", 0), asked, ask)
 
 
 def _place_of(proposal: Proposal) -> _Place:
@@ -211,7 +244,8 @@ def _place_of(proposal: Proposal) -> _Place:
     for event in received.order_by("seq"):
         data = read(event.payload)
         if isinstance(data, dict) and data.get("proposal") == proposal.pk:
-            return _Place(str(data.get("work", "")), int(str(data.get("visit", 0))))
+            visit, asked, ask = (int(str(data.get(name, 0))) for name in ("visit", "asked", "ask"))
+            return _Place(str(data.get("work", "")), visit, asked, ask)
     return _Place()
 
 
@@ -230,12 +264,40 @@ def _sent_back(run: Run, claimed: Claimed) -> Replaced | None:
     return Replaced(known, by=known.agent, asked_by_people=revision_queries.was_sent_back(known))
 
 
+def _asked_again(run: Run, suggestion: Suggestion, place: _Place) -> Replaced | None:
+    """An agent that was sent back what it asked for, and asks for the same action again, answers that.
+
+    Else a person's word would count for nothing: the next ask would be looked at as if nobody had spoken.
+    """
+    known = Proposal.objects.filter(
+        run=run, status=Proposal.Status.REVISION_REQUESTED, action=suggestion.action
+    )
+    index = _index_of(run, place.asked)
+    for before in known.order_by("pk"):
+        stood = _place_of(before)
+        same = (stood.work, stood.visit) == (place.work, place.visit)
+        if same and stood.asked and _index_of(run, stood.asked) == index:
+            people = revision_queries.was_sent_back(before)
+            return Replaced(before, by=before.agent, asked_by_people=people)
+    return None
+
+
+def _index_of(run: Run, asked: int) -> int:
+    return int(str(_facts(run, asked).get("index", 0)))
+
+
+def _facts(run: Run, seq: int) -> dict[str, Json]:
+    found = read(Event.objects.get(run=run, seq=seq).payload)
+    return found if isinstance(found, dict) else {}
+
+
 def _suggested(claimed: Claimed, run: Run) -> Suggestion:
     """The agent's own words, and from the log who it was."""
-    said = Event.objects.get(run=run, seq=claimed.payload["output"])
-    found = read(said.payload)
-    data = found if isinstance(found, dict) else {}
+    data = _facts(run, claimed.payload["output"])
     output, agent = data.get("output"), data.get("agent")
+    if ask := claimed.payload.get("ask", 0):
+        asks = data.get("asks")
+        output = asks[ask - 1] if isinstance(asks, list) else None
     known = agent if isinstance(agent, dict) else {}
     action = output.get("action") if isinstance(output, dict) else None
     if not isinstance(output, dict) or not isinstance(action, str):
@@ -244,8 +306,8 @@ def _suggested(claimed: Claimed, run: Run) -> Suggestion:
             "it is to be proposed, so it has to be an object with at least an `action`.",
         )
     _check_open_to_agents(action)
-    return Suggestion(
-        agent=str(known.get("name", claimed.payload["work"]))[:100],
+    suggestion = Suggestion(
+        agent=_name_of(known, claimed.payload["work"]),
         agent_version=str(known.get("version", ""))[:100],
         model=str(known.get("model", ""))[:200],
         action=action[:100],
@@ -256,6 +318,40 @@ def _suggested(claimed: Claimed, run: Run) -> Suggestion:
         rationale=_text(output, "rationale", 20_000),
         context=_object(output, "context"),
     )
+    return _followed(suggestion, run)
+
+
+def _name_of(known: dict[str, Json], work: str) -> str:
+    """Only one of its versions speaks for an agent that is kept here, whose tier and record count for them."""
+    name = str(known.get("name", work))[:100]
+    if "as" not in known and Agent.objects.filter(slug=name).exists():
+        raise BadInput(
+            f"output of {work}",
+            f"“{name}” is an agent that is kept here, and this was said by another of that name, which the "
+            "workflow brings itself. Nothing was proposed; call that one otherwise.",
+        )
+    return name
+
+
+def _followed(suggestion: Suggestion, run: Run) -> Suggestion:
+    """With what came into the run from tools, as the engine wrote it down: nothing that an agent says of
+    itself counts here. Whose answer it was does not matter, as outputs go on from stage to stage.
+
+    Who started a run is trusted, unless it was another run: what that handed on may come from a tool as
+    well. Then it is whoever started the one at the top.
+    """
+    heard = tainting.of_run(run.pk, run.canonical_state)
+    if heard.is_all:
+        return suggestion.distrusted(TOO_MUCH)
+    if not heard.sources:
+        return suggestion
+    return suggestion.followed(heard.sources, [_facts(_top(run), INTENT).get("intent")])
+
+
+def _top(run: Run) -> Run:
+    while run.parent is not None:
+        run = run.parent
+    return run
 
 
 def _text(output: dict[str, Json], name: str, most: int) -> str:
@@ -316,7 +412,7 @@ def _take_in(
 ) -> _Judged:
     contract = _contract_of(suggestion)
     proposal = _store(actor, run, suggestion, contract, after)
-    left = rounds.left(proposal, place.work)
+    left = rounds.left(proposal, place.work, asked=place.asked)
     judgement = judgements.judge(proposal, run.workflow_version, after, rounds_left=left)
     came = (*_superseded(proposal, after), _received(proposal, place))
     if not judgement.is_final:
@@ -431,6 +527,8 @@ def _received(proposal: Proposal, place: _Place) -> ev.Event:
         model=proposal.model,
         work=place.work,
         visit=place.visit,
+        asked=place.asked,
+        ask=place.ask,
         revises=proposal.revises_id or "",
         edited_by=proposal.edited_by.get_username() if proposal.edited_by else "",
     )

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from orchestrator import queue_queries, revision_queries
-from orchestrator.actions import claims, proposals, reviews, rounds
+from orchestrator.actions import claims, proposals, reviews, rounds, speaking
 from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.actions.judgements import Replaced
@@ -68,6 +68,7 @@ def revise(actor: Actor, proposal_id: str, suggestion: Suggestion) -> Proposal:
         before = _lock_asked(actor, proposal_id)
         if suggestion.action != before.action:
             raise BadInput("action", f"a revision stays with the action {before.action}.")
+        speaking.check(actor, suggestion.agent, suggestion.agent_version)
         people = revision_queries.was_sent_back(before)
         after = Replaced(before, by=before.agent, asked_by_people=people)
         revision = proposals.replace(actor, suggestion, after)

@@ -1,5 +1,6 @@
 """Runs: started, told something, cancelled; and runs that start runs."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,13 +10,18 @@ from django.db.models import QuerySet
 
 from orchestrator.actions import workflows
 from orchestrator.actions.actor import Actor, audit, audit_many
-from orchestrator.core import definitions, schemas
+from orchestrator.core import budgets, definitions, schemas
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.errors import BadInput, IllegalTransition, QueueFull
+from orchestrator.core.handing import fill_in, places
+from orchestrator.core.plan import Plan
+from orchestrator.core.state import RunState
+from orchestrator.engine import tainting
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.plans import definition_of, plan_of
+from orchestrator.engine.tainting import NOTHING, Heard
 from orchestrator.failpoints import failpoint
 from orchestrator.models import Command, Event, Run, WorkflowVersion
 from orchestrator.models.ids import new_id
@@ -26,20 +32,30 @@ INTENT = 1
 OPEN = (Run.Status.NEW, Run.Status.RUNNING, Run.Status.WAITING)
 REASON_LENGTH_MAX = 1_000
 NAME_LENGTH_MAX = 100
+NOT_WAITED_FOR = "the run that started it waits for it no longer"
+NOBODY = Actor(None)
 
 
 @transaction.atomic
-def start(actor: Actor, *, workflow: str, intent: Json, external_id: str = "") -> Run:
+def start(
+    actor: Actor, *, workflow: str, intent: Json, external_id: str = "", traceparent: str = ""
+) -> Run:
     """A run of the newest version. When this returns, its first commands are stored."""
     version = workflows.newest_plan(workflow)
     _check_intent(version, intent)
-    for queue in sorted({work.queue for work in plan_of(version.pk).works.values()} | {"agents"}):
+    for queue in sorted(_queues(plan_of(version.pk))):
         check_room(queue)
     _check_open(actor, version)
-    run = _begin(actor, version, intent, external_id=external_id)
+    run = _begin(actor, version, intent, external_id=external_id, traceparent=traceparent)
     audit(actor, "run.started", run.pk, workflow=workflow, version=version.number)
     transaction.on_commit(lambda: failpoint("started-not-rung"))
     return run
+
+
+def _queues(plan: Plan) -> set[str]:
+    works = plan.works.values()
+    members = {member.queue for work in works for member in work.members.values()}
+    return {work.queue for work in works} | members | {"agents"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +97,24 @@ def cancel(actor: Actor, run_id: str, *, reason: str) -> None:
     """Nothing new is begun; what agents are at work on is thrown away. What was accepted still runs."""
     if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX:
         raise BadInput("reason", f"say why, in 1 to {REASON_LENGTH_MAX:,} characters.")
-    event = ev.RunCancelled(by=actor.name, reason=reason.strip())
+    event = ev.RunCancelled(by=actor.name, reason=reason.strip(), withdraws=True)
     with transaction.atomic():
         advance([Step(run_id, event)])
         audit(actor, "run.cancelled", run_id, reason=event.reason)
         _cancel_children(actor, run_id, event)
+
+
+def cancel_child(claimed: Claimed) -> None:
+    """A run that the run above waits for no longer, and all that stand below it."""
+    child = str(claimed.payload["run"])
+    event = ev.RunCancelled(by=NOBODY.name, reason=NOT_WAITED_FOR, withdraws=True)
+    with transaction.atomic():
+        # First, since runs lock in the order of their ids, and a child is younger than its parent.
+        complete(claimed)
+        # One that has ended by itself may have left runs behind that are meant to run on.
+        if not advance(each=[Step(child, event)]).refused_steps:
+            audit(NOBODY, "run.cancelled", child, reason=event.reason)
+            _cancel_children(NOBODY, child, event)
 
 
 def _cancel_children(actor: Actor, run_id: str, event: ev.RunCancelled) -> None:
@@ -109,12 +138,15 @@ def start_child(claimed: Claimed) -> None:
     """A run that another run waits for. Both are told of each other in one transaction."""
     parent = Run.objects.select_related("workflow_version__workflow").get(pk=claimed.run)
     version = workflows.newest_plan(claimed.payload["workflow"])
-    intent = _handed_on(claimed, parent)
+    intent = handed_on(claimed, parent)
     _check_intent(version, intent)
+    state = parent.canonical_state
+    heard = tainting.of_run(parent.pk, state)
     run = new_id("run")
     with transaction.atomic():
+        index = claimed.payload.get("index", 0)
         event = ev.ChildStarted(
-            work=claimed.payload["work"], run=run, visit=claimed.payload["visit"]
+            work=claimed.payload["work"], run=run, visit=claimed.payload["visit"], index=index
         )
         complete(claimed, event)
         _begin(
@@ -124,7 +156,11 @@ def start_child(claimed: Claimed) -> None:
             pk=run,
             parent=parent,
             parent_work=claimed.payload["work"],
+            parent_index=index,
             lineage=_lineage(parent),
+            delegations=budgets.delegations_below(plan_of(parent.workflow_version_id), state),
+            heard=heard,
+            classes=classes_of(parent, state),
         )
         transaction.on_commit(lambda: failpoint("child-started-not-told"))
 
@@ -140,6 +176,11 @@ def tell_parent(claimed: Claimed) -> None:
         status=state.status,
         output=output,
         error=dict(state.error) if state.error else None,
+        index=claimed.payload.get("index", 0),
+        tokens=state.spent.tokens,
+        money_micros=state.spent.money_micros,
+        **tainting.of_run(child.pk, state).to_json(),
+        classes=classes_of(child, state),
     )
     most = settings.SHORT_OUTPUT_BYTES_MAX
     if len(canonical(output).encode()) > most:
@@ -162,7 +203,12 @@ def _begin(
     external_id: str = "",
     parent: Run | None = None,
     parent_work: str = "",
+    parent_index: int = 0,
     lineage: tuple[str, ...] = (),
+    traceparent: str = "",
+    delegations: int = -1,
+    heard: Heard = NOTHING,
+    classes: tuple[str, ...] = (),
 ) -> Run:
     run = Run.objects.create(
         pk=pk or new_id("run"),
@@ -182,10 +228,27 @@ def _begin(
         by=actor.name,
         parent=parent.pk if parent else "",
         parent_work=parent_work,
+        parent_index=parent_index,
         lineage=lineage,
+        traceparent=traceparent,
+        delegations=delegations,
+        # Only its judge needs chance, in the order in which it hears the members.
+        seed=_seed(run.pk) if pattern == "consensus" else 0,
+        cancels_below=_starts_others(plan_of(version.pk)),
+        **heard.to_json(),
+        classes=classes,
     )
     advance([Step(run.pk, started)])
     return run
+
+
+def _starts_others(plan: Plan) -> bool:
+    works = plan.works.values()
+    return any(work.workflow or any(m.workflow for m in work.members.values()) for work in works)
+
+
+def _seed(run: str) -> int:
+    return int.from_bytes(hashlib.sha256(run.encode()).digest()[:6])
 
 
 def _check_intent(version: WorkflowVersion, intent: Json) -> None:
@@ -216,8 +279,21 @@ def _check_count(runs: QuerySet[Run], limit: int, what: str) -> None:
         raise QueueFull(what, limit)
 
 
-def _handed_on(claimed: Claimed, parent: Run) -> Json:
-    """What the stage before said, and for the first stage the intent itself."""
+def classes_of(run: Run, state: RunState) -> tuple[str, ...]:
+    """Of the data that it may hand on: what its definition says of any of its works, and what came in.
+
+    Where nobody said anything it hands on none, and not DATA_CLASSES_DEFAULT either.
+    """
+    said = definitions.data_in(definition_of(run.workflow_version_id))
+    return tuple(sorted(said.union(state.classes)))
+
+
+def handed_on(claimed: Claimed, parent: Run) -> Json:
+    """Its task, where it does a part. Else what the stage before said, and for the first the intent."""
+    item = claimed.payload.get("item")
+    if item:
+        at = next(places(item))
+        return fill_in(item, lambda seq: said(parent, [at])[0], {})
     where = next(iter(claimed.payload.get("inputs", {}).values()), INTENT)
     return said(parent, where) if isinstance(where, list) else said(parent, [where or INTENT])[0]
 

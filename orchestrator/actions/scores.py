@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator import calibration_queries
+from orchestrator.actions import lineage
 from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.policy import validation
 from orchestrator.core.policy.guardrails import Check
@@ -46,7 +47,7 @@ def score(
 ) -> Scored:
     """`heard` is what validators said; None when they were not asked yet, which is no doubt."""
     confidence, doubts = _confidence(proposal, terms)
-    opinions = [*confidence, _checked(checks), *map(_validated, heard or ())]
+    opinions = [*confidence, _checked(checks), *_taint(proposal), *map(_validated, heard or ())]
     counting = [one.score for one in opinions if one.counts]
     known = [one for one in counting if one is not None]
     lowest = min(known) if len(known) == len(counting) else None
@@ -97,6 +98,15 @@ def _validated(one: Heard) -> Opinion:
         raw={**one.facts, **said},
         name=one.validator.name,
     )
+
+
+def _taint(proposal: Proposal) -> list[Opinion]:
+    """That arguments came from untrusted data is kept as a check of its own, with where each came from."""
+    found = lineage.sentences(proposal)
+    if not found:
+        return []
+    raw: list[Json] = list(found)
+    return [Opinion(Evaluator.CHECK, "1", 0.0, raw, counts=False, name=lineage.CHECK)]
 
 
 def _checked(checks: Sequence[Check]) -> Opinion:

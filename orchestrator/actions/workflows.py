@@ -11,12 +11,12 @@ from django.core.validators import slug_re
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from orchestrator.actions import contracts
+from orchestrator.actions import agents, contracts
 from orchestrator.actions.actor import Actor, audit, require
 from orchestrator.agents.registry import SCHEMAS
 from orchestrator.core import definitions
 from orchestrator.core.codec import Json, canonical, digest
-from orchestrator.core.definition_schema import definition_schema
+from orchestrator.core.definition_schema import DEFAULTS, definition_schema
 from orchestrator.core.definitions import DIRECT
 from orchestrator.core.errors import BadInput, BadJson, DefinitionInvalid, NotFound, Problem
 from orchestrator.models import Contract, Workflow, WorkflowVersion
@@ -52,7 +52,7 @@ def complete(slug: str, raw: Json) -> str:
     whole, _ = _with_contracts(raw)
     if found or not isinstance(whole, dict):
         raise DefinitionInvalid(found)
-    return canonical(definitions.complete(whole, limits()))
+    return canonical(definitions.complete(whole, limits(), defaults()))
 
 
 def check(raw: Json, *, slug: str = "") -> list[Problem]:
@@ -62,7 +62,7 @@ def check(raw: Json, *, slug: str = "") -> list[Problem]:
         raise BadJson(f"the definition has {size:,} bytes, {most}", too_large=True)
     whole, unknown = _with_contracts(raw)
     found = definitions.problems(whole, agents=SCHEMAS, limits=limits(), slug=slug)
-    return [*unknown, *found]
+    return [*unknown, *found, *agents.problems(raw)]
 
 
 def _with_contracts(raw: Json) -> tuple[Json, list[Problem]]:
@@ -89,6 +89,17 @@ def limits() -> dict[str, int]:
         "money_micros": settings.RUN_MONEY_MICROS_MAX,
         "wall_s": settings.RUN_WALL_S_MAX,
         "repeats": settings.RUN_REPEATS_MAX,
+        "turns": settings.CALL_TURNS_MAX,
+    }
+
+
+def defaults() -> dict[str, int]:
+    """What a definition gets that does not say."""
+    return {
+        **DEFAULTS,
+        "at_once": settings.SUPERVISOR_AT_ONCE,
+        "rounds": settings.SUPERVISOR_ROUNDS,
+        "delegations": settings.SUPERVISOR_DELEGATIONS,
     }
 
 

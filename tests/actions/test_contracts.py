@@ -14,7 +14,7 @@ from orchestrator.actions import contracts
 from orchestrator.actions.actor import Actor
 from orchestrator.actions.demo import SUGGESTIONS
 from orchestrator.actions.demo_contracts import DEMO_CONTRACTS
-from orchestrator.actions.demo_workflows import RUNS
+from orchestrator.actions.demo_workflows import STARTED
 from orchestrator.core.codec import read
 from orchestrator.core.errors import (
     ArgumentsInvalid,
@@ -320,5 +320,5 @@ def test_everything_that_the_demo_proposes_keeps_its_contracts(db: None) -> None
         assert contracts.check_arguments(suggestion.action, suggestion.args) is not None
     damaged = contracts.newest("event", "order.damaged")
     assert damaged is not None
-    assert check(damaged.schema, RUNS[0][1]) == []
+    assert check(damaged.schema, STARTED[0][1]) == []
     assert ContractVersion.objects.exclude(masked=[]).exists()

@@ -8,8 +8,9 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from orchestrator.actions import tokens, users
+from orchestrator.actions.demo_teamwork import TOGETHER
 from orchestrator.core.definitions import DIRECT
-from orchestrator.models import InboundEvent, Proposal, ReviewItem, Run
+from orchestrator.models import InboundEvent, Observation, Proposal, ReviewItem, Run
 from tests.conftest import SYSTEM
 from tests.work import work_all
 
@@ -46,7 +47,21 @@ def test_it_loads_people_tokens_and_a_queue(db: None, credentials: Path) -> None
 def test_its_runs_wait_for_a_person_and_for_a_customer(db: None, credentials: Path) -> None:
     demo()
     work_all()
-    waiting = Run.objects.exclude(workflow_version__definition=DIRECT)
+    planned = Run.objects.exclude(workflow_version__definition=DIRECT)
+    desk = planned.filter(workflow_version__workflow__slug="front-desk")
+    assert set(desk.values_list("status", "route__by")) == {
+        ("completed", "rule"),
+        ("completed", "model"),
+    }
+    together = planned.filter(workflow_version__workflow__slug__in=TOGETHER)
+    assert dict(together.values_list("workflow_version__workflow__slug", "status")) == {
+        "goodwill": "waiting",
+        "order-history": "completed",
+        "account-closing": "completed",
+        "failed-payment": "completed",
+    }
+    assert set(Observation.objects.values_list("key", flat=True)) >= {"why/A-20931"}
+    waiting = planned.exclude(pk__in=desk).exclude(pk__in=together)
     assert set(waiting.values_list("status", flat=True)) == {"waiting"}
     # One that was started, and one by an event.
     assert ReviewItem.objects.filter(kind="approval").count() == 2

@@ -202,8 +202,8 @@ def test_assurance_is_about_what_was_accepted(cast: Cast, propose: Propose) -> N
 
 
 def test_what_was_drawn_before_chances_were_stored_is_a_sample_of_its_own() -> None:
-    stratum = audit_queries.Stratum("a", "1", "x", "accept", None, 30, 1, 0, 0, 0, 0, 3_000)
-    recent = audit_queries.Stratum("a", "1", "x", "accept", 0.01, 40, 0, 0, 0, 0, 0, 4_000)
+    stratum = audit_queries.DrawnStratum("a", "1", "x", "accept", None, 30, 1, 0, 0, 0, 0, 3_000)
+    recent = audit_queries.DrawnStratum("a", "1", "x", "accept", 0.01, 40, 0, 0, 0, 0, 0, 4_000)
     found = audit_queries.assurance_of([stratum, recent]).all
     assert (found.accepted, found.examined, found.wrong) == (7_000, 70, 1)
 

@@ -158,6 +158,7 @@ class TestEdit:
         with pytest.raises(AlreadyDecided, match="rita was first: edited"):
             decide(cast.rolf, item)
 
+    @pytest.mark.pulls("REVISIONS_MAX")
     def test_rounds_are_bounded(
         self, cast: Cast, item: ReviewItem, monkeypatch: pytest.MonkeyPatch
     ) -> None:

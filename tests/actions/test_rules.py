@@ -194,7 +194,7 @@ def test_neither_author_nor_asker_nor_reviewer_may_agree(
         with pytest.raises(NotAllowed, match=match):
             decide(actor, change)
     assert item_of(change).is_waiting
-    with pytest.raises(NotAllowed, match="Changes of rules"):
+    with pytest.raises(NotAllowed, match="Changes of Countersign"):
         decide(Actor(cast.rita), change)
 
 

@@ -149,12 +149,14 @@ def test_a_run_keeps_to_the_version_it_started_with(start: Callable[..., Run]) -
 
 
 class TestBackpressure:
+    @pytest.mark.pulls("QUEUE_PENDING_MAX")
     def test_of_a_queue(self, start: Callable[..., Run], settings: Settings) -> None:
         settings.QUEUE_PENDING_MAX = 1
         start(pipeline(stage("a")))
         with pytest.raises(QueueFull, match="agents"):
             runs.start(SYSTEM, workflow="w", intent=None)
 
+    @pytest.mark.pulls("RUNS_OPEN_PER_WORKFLOW_MAX")
     def test_of_a_workflow(self, start: Callable[..., Run], settings: Settings) -> None:
         settings.RUNS_OPEN_PER_WORKFLOW_MAX = 1
         start(pipeline(stage("a")))
@@ -163,6 +165,7 @@ class TestBackpressure:
         work_all()
         runs.start(SYSTEM, workflow="w", intent=None)
 
+    @pytest.mark.pulls("RUNS_OPEN_PER_TOKEN_MAX")
     def test_of_a_token(self, start: Callable[..., Run], agent: Actor, settings: Settings) -> None:
         settings.RUNS_OPEN_PER_TOKEN_MAX = 1
         start(pipeline(stage("a")), actor=agent)
@@ -337,11 +340,14 @@ class TestProposals:
         work_all()
         item = ReviewItem.objects.get()
         runs.cancel(Actor(cast.ada), run.pk, reason="a mistake")
-        with pytest.raises(AlreadyDecided, match=r"The run was first: over \(cancelled\)"):
-            deciding.decide(Actor(cast.rita), item.pk, verdict="approve")
-        deciding.decide(Actor(cast.rita), item.pk, verdict="reject", reason="wording")
+        for verdict in ("approve", "reject"):
+            with pytest.raises(
+                AlreadyDecided, match=r"The run was first: over \(the run cancelled\)"
+            ):
+                deciding.decide(Actor(cast.rita), item.pk, verdict=verdict, reason="wording")
         work_all()
-        assert Proposal.objects.get().status == "rejected"
+        assert Proposal.objects.get().status == "withdrawn"
+        assert ReviewItem.objects.get().status == "withdrawn"
         assert not Effect.objects.exists()
 
     def test_what_is_no_suggestion_fails_its_stage(self, start: Callable[..., Run]) -> None:
@@ -376,6 +382,54 @@ class TestChildren:
         runs.cancel(Actor(cast.ada), run.pk, reason="enough")
         assert set(Run.objects.values_list("status", flat=True)) == {"cancelled"}
         work_all()
+
+    def test_one_that_nobody_waits_for_any_more_is_cancelled(
+        self, start: Callable[..., Run], settings: Settings
+    ) -> None:
+        """With what it had proposed, and with the runs below it that it waits for itself."""
+        held = stage("suggest", {**SUGGESTION, "confidence": 0.5}, proposes=True)
+        workflows.save(SYSTEM, "inner", pipeline(held))
+        workflows.save(SYSTEM, "middle", pipeline({"name": "inside", "workflow": "inner"}))
+        run = start(
+            {
+                "pattern": "machine",
+                "initial": "wait",
+                "states": {
+                    "wait": {
+                        "run": {"workflow": "middle"},
+                        "on": {
+                            "done": [{"to": "good"}],
+                            "failed": [{"to": "bad"}],
+                            "enough": [{"to": "good"}],
+                        },
+                    },
+                    "good": {"end": "completed"},
+                    "bad": {"end": "failed"},
+                },
+            }
+        )
+        work_all()
+        assert ReviewItem.objects.get().status == "waiting"
+        runs.signal(SYSTEM, run.pk, name="enough", data=None)
+        assert Command.objects.get(run=run, kind="cancel_run").status == "pending"
+        work_all()
+        assert now(run).status == "completed"
+        below = Run.objects.exclude(pk=run.pk)
+        assert [*below.values_list("status", flat=True)] == ["cancelled", "cancelled"]
+        assert Proposal.objects.get().status == "withdrawn"
+        assert ReviewItem.objects.get().status == "withdrawn"
+        assert AuditEntry.objects.filter(verb="run.cancelled", user=None).count() == 2
+
+    def test_one_that_was_never_waited_for_runs_on(
+        self, start: Callable[..., Run], cast: Cast
+    ) -> None:
+        workflows.save(SYSTEM, "inner", pipeline({"name": "wait", "signal": {"name": "go"}}))
+        run = start(
+            pipeline({"name": "aside", "workflow": "inner", "wait": False}, stage("x", "done"))
+        )
+        work_all()
+        assert now(run).status == "completed"
+        assert Run.objects.get(parent=run).status == "waiting"
 
     def test_a_circle_is_noticed_and_its_chain_is_kept(self, start: Callable[..., Run]) -> None:
         workflows.save(SYSTEM, "b", pipeline({"name": "back", "workflow": "a"}))
@@ -432,6 +486,7 @@ def test_a_machine_follows_its_guards(start: Callable[..., Run]) -> None:
     assert (now(run).status, run.canonical_state.position) == ("completed", "good")
 
 
+@pytest.mark.pulls("SHORT_OUTPUT_BYTES_MAX")
 def test_a_machine_keeps_no_more_than_it_may(start: Callable[..., Run], settings: Settings) -> None:
     settings.SHORT_OUTPUT_BYTES_MAX = 1_000
     ways = {"done": [{"to": "end"}], "failed": [{"to": "end"}]}

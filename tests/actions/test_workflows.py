@@ -197,7 +197,7 @@ def test_the_command_says_what_is_wrong_line_by_line(cast: Cast, file: Path) -> 
         heading, *problems = str(refused.value).splitlines()
         assert heading.endswith(":")
         assert problems == [
-            "  /stages/0: needs one of “agent”, “approval”, “signal” and “workflow”",
+            "  /stages/0: needs one of “agent”, “approval”, “signal”, “workflow”, “collect”, “publish” and “subscribe”",
             "  /titel: does not belong here. Did you mean “title”?",
         ]
 
