@@ -73,7 +73,12 @@ def stored() -> Counted:
         "audits": lines(AuditDay, "disposition chance outcome", "items"),
         "items": lines(ItemDay, "kind happened bucket", "items"),
         "reviewers": lines(ReviewerDay, "reviewer_id kind verdict bucket", "decisions handled_ms"),
-        "calls": lines(CallDay, "", "calls failed unknown tokens_in tokens_out money_micros"),
+        "calls": lines(
+            CallDay,
+            "",
+            "calls failed unknown tokens_in tokens_out money_micros unpriced took_ms"
+            " within_1s within_5s within_15s within_60s",
+        ),
     }
 
 
@@ -183,14 +188,19 @@ def _count_decision(add: Any, decision: Decision) -> None:
 def _count_calls(add: Any, run: Run) -> None:
     if run.workflow_version.definition == '{"pattern":"direct"}':
         return
-    for event in Event.objects.filter(run=run, kind__in=["work_finished", "work_failed"]):
+    for event in Event.objects.filter(
+        run=run, kind__in=["work_finished", "work_failed", "work_asked"]
+    ):
         said: Any = read(event.payload)
         agent = said.get("agent", {})
         names = [agent.get(name, "") for name in ("name", "version", "model")]
         segment = (run.workflow_version.workflow.slug, *names, "", "", "")
         spent = [said.get(name, 0) for name in ("tokens_in", "tokens_out", "money_micros")]
         failed, unknown = event.kind == "work_failed", not any(spent)
-        add("calls", (day_of(run.pk), segment), 1, int(failed), int(unknown), *spent)
+        took_ms = said.get("took_ms", 0)
+        within = [int(took_ms <= 1_000 * end) for end in (1, 5, 15, 60)]
+        figures = (1, failed, unknown, *spent, said.get("unpriced", False), took_ms, *within)
+        add("calls", (day_of(run.pk), segment), *map(int, figures))
 
 
 def _segments(item: ReviewItem) -> tuple[Key, Key]:

@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.core import events as ev
 from orchestrator.core.replay import to_file
 from tests.core.stories import (
+    DIGEST,
     Story,
     agent,
     answered,
@@ -22,14 +23,19 @@ from tests.core.stories import (
     approved,
     asked,
     child,
+    collect,
+    consensus,
     disposed,
     effect_failed,
     effect_lost,
     effect_started,
     heard,
     machine,
+    mesh,
     not_validated,
+    peer,
     pipeline,
+    publish,
     received,
     rejected,
     revision,
@@ -37,10 +43,15 @@ from tests.core.stories import (
     rollback_failed,
     rollback_settled,
     rolled_back,
+    router,
     sent_back,
     settled,
     signal,
+    subscribe,
     superseded,
+    supervisor,
+    tasks,
+    told,
     undone,
     validated,
     validation,
@@ -61,6 +72,28 @@ def three_stages() -> Story:
     story = Story(pipeline(agent("read"), agent("draft"), agent("send")), {"order": "A-1"})
     for name in ("read", "draft", "send"):
         story.finish(name, {"said": name}, tokens_in=10, tokens_out=5, money_micros=30)
+    return story
+
+
+def shadowed() -> Story:
+    """Another version is asked beside the canary that failed over, and beside each part of a fan-out."""
+    story = Story(pipeline(agent("list"), agent("each", for_each="/items")))
+    named = {"name": "clerk", "version": "3"}
+    story.fail("list", agent={"name": "clerk", "version": "4", "as": "canary"})
+    story.finish("list", {"items": [1, 2]}, attempt=2, agent=named, shadow=5)
+    story.finish("each", index=1, agent=named, shadow=5)
+    story.finish("each", index=0, agent=named, shadow=5)
+    return story
+
+
+def shadowed_in_a_circle() -> Story:
+    """The answer that counts is the event that comes to the same state again."""
+    again = {"done": [{"to": "good", "if": "data.look.ok"}, {"to": "look"}]}
+    states = {"look": _state(agent("look"), on=again), **ENDS}
+    story = Story(machine(states))
+    named = {"name": "clerk", "version": "3"}
+    story.finish("look", {"ok": False}, agent=named, shadow=5)
+    story.finish("look", {"ok": True}, agent=named, shadow=5)
     return story
 
 
@@ -93,6 +126,78 @@ def _fanned(**changes: Any) -> Story:
         pipeline(agent("list"), agent("each", for_each="/items", **changes), agent("sum"))
     )
     story.finish("list", {"items": ["a", "b", "c"]})
+    return story
+
+
+def _asking(**budget: int) -> tuple[Story, int]:
+    story = Story(pipeline(agent("help"), agent("tell"), **budget))
+    return story, story.ask("help", 2, tokens_in=9)
+
+
+def asked_and_answered() -> Story:
+    story, at = _asking()
+    story.tell(received("help", asked=at, ask=1))
+    story.tell(disposed("accept"))
+    story.tell(received("help", "p2", asked=at, ask=2))
+    story.tell(disposed("hold", "p2"))
+    story.execute()
+    story.tell(rejected("p2"))
+    story.finish("help", "done", turn=2)
+    story.finish("tell")
+    return story
+
+
+def asked_and_refused() -> Story:
+    """One cannot be proposed; the other is blocked, and the turn after fails once."""
+    story, at = _asking()
+    error: Any = {"code": "bad-input", "reason": "no such order", "retryable": False}
+    story.tell(ev.AskRefused(work="help", asked=at, ask=2, error=error))
+    story.tell(received("help", asked=at, ask=1))
+    story.tell(disposed("block"))
+    story.fail("help", turn=2)
+    story.finish("help", "without", turn=2, attempt=2)
+    story.finish("tell")
+    return story
+
+
+def asked_edited_and_sent_back() -> Story:
+    story, at = _asking()
+    story.tell(received("help", "p3", asked=at, ask=2))
+    story.tell(disposed("block", "p3"))
+    story.tell(received("help", asked=at, ask=1))
+    story.tell(disposed("hold"))
+    story.tell(superseded(by="rita"))
+    story.tell(replace(revision("help", edited_by="rita"), asked=at, ask=1))
+    story.tell(disposed("hold", "p2"))
+    story.tell(sent_back("p2"))
+    story.finish("help", "later", turn=2)
+    return story
+
+
+def asked_too_often() -> Story:
+    story, at = _asking(turns=2)
+    for ask in (1, 2):
+        story.tell(ev.AskRefused(work="help", asked=at, ask=ask, error={"code": "x"}))
+    story.ask("help", turn=2)
+    return story
+
+
+def asked_by_parts() -> Story:
+    story = Story(pipeline(agent("each", for_each="")), [1, 2])
+    at = story.ask("each", index=1)
+    story.finish("each", "a")
+    story.tell(received("each", asked=at, ask=1))
+    story.tell(disposed("accept"))
+    story.execute()
+    story.finish("each", "b", index=1, turn=2)
+    return story
+
+
+def asked_too_late() -> Story:
+    story, at = _asking()
+    story.tell(received("help", asked=at, ask=1))
+    story.tell(disposed("hold"))
+    story.tell(CANCELLED)
     return story
 
 
@@ -301,6 +406,73 @@ def child_completed() -> Story:
     story.tell(ev.ChildStarted(work="sub", run="run_child"))
     story.tell(ev.ChildEnded(work="sub", run="run_child", status="completed", output={"ok": True}))
     story.finish("send")
+    return story
+
+
+def _meanwhile(**changes: Any) -> Story:
+    story = Story(
+        pipeline(child("sub", "audit", wait=False), agent("read"), collect("get", "sub", **changes))
+    )
+    story.tell(ev.ChildStarted(work="sub", run="run_child", visit=1))
+    return story
+
+
+def child_collected_early() -> Story:
+    story = _meanwhile()
+    story.tell(ev.ChildEnded(work="sub", run="run_child", status="completed", output={"ok": True}))
+    story.finish("read")
+    return story
+
+
+def child_collected_late() -> Story:
+    story = _meanwhile()
+    story.finish("read")
+    story.tell(ev.ChildEnded(work="sub", run="run_child", status="completed", output={"ok": True}))
+    return story
+
+
+def child_collected_in_vain() -> Story:
+    """It failed before anybody came for it, and says why."""
+    story = _meanwhile()
+    cause: Any = {"code": "agent-refused", "who": "scripted a", "reason": "no", "retryable": False}
+    error: Any = {"code": "work-failed", "who": "look", "reason": "no", "cause": cause}
+    story.tell(ev.ChildEnded(work="sub", run="run_child", status="failed", error=error))
+    story.finish("read")
+    return story
+
+
+def message_published() -> Story:
+    story = Story(pipeline(agent("write"), publish("tell"), agent("end")))
+    story.finish("write", {"news": 1})
+    story.tell(ev.Published(work="tell", topic="news", reached=2))
+    story.finish("end")
+    return story
+
+
+def message_heard() -> Story:
+    story = Story(pipeline(subscribe("hear"), agent("end")))
+    story.tell(ev.MessageReceived(topic="news", run="run_2", data={"news": 1}))
+    story.finish("end")
+    return story
+
+
+def classes_of_data_come_in() -> Story:
+    """With a run below and with a message; whoever is asked afterwards is asked with both."""
+    story = Story(pipeline(child("sub", "audit"), agent("read"), subscribe("hear"), agent("end")))
+    story.tell(ev.ChildStarted(work="sub", run="run_child"))
+    ended = ev.ChildEnded(work="sub", run="run_child", status="completed", output={"ok": True})
+    story.tell(replace(ended, classes=("personal",)))
+    story.finish("read")
+    heard_of = ev.MessageReceived(topic="news", run="run_2", data={"news": 1})
+    story.tell(replace(heard_of, classes=("internal",)))
+    story.finish("end")
+    return story
+
+
+def message_never_heard() -> Story:
+    story = Story(pipeline(subscribe("hear", due_s=60, optional=True), agent("end")))
+    story.time_passes(60)
+    story.finish("end")
     return story
 
 
@@ -554,13 +726,223 @@ def machine_without_a_way_out() -> Story:
     return story
 
 
+def _supervised(**changes: Any) -> Story:
+    story = Story(supervisor(**changes), {"want": "all"})
+    story.finish("plan", tasks("find:a", "sum:b", "ask:c", "nobody:d"), tokens_in=10)
+    return story
+
+
+def supervisor_in_two_rounds() -> Story:
+    story = _supervised()
+    story.finish("tasks", "A", money_micros=30)
+    story.tell(ev.ChildStarted(work="tasks", run="r2", index=2))
+    story.fail("tasks", index=1, retryable=False)
+    story.tell(
+        ev.ChildEnded(work="tasks", run="r2", index=2, status="completed", output="C", tokens=5)
+    )
+    story.finish("plan", tasks("find:b", result="a draft"))
+    story.fail("tasks")
+    story.finish("tasks", "B", attempt=2)
+    story.finish("plan", {"done": True, "result": "ABC"})
+    return story
+
+
+def supervisor_past_its_deadline() -> Story:
+    story = _supervised(rounds=1)
+    story.finish("tasks", "A")
+    story.time_passes(600)
+    story.finish("tasks", "late", index=1)
+    story.finish("synthesis", {"result": "A"})
+    return story
+
+
+def child_given_up_by_its_supervisor() -> Story:
+    story = Story(supervisor(rounds=1), {"want": "all"}, cancels_below=True)
+    story.finish("plan", tasks("find:a", "ask:c"))
+    story.tell(ev.ChildStarted(work="tasks", run="r2", index=1))
+    story.finish("tasks", "A")
+    story.time_passes(600)
+    story.finish("synthesis", {"result": "A"})
+    return story
+
+
+def cancelled_with_what_is_undecided() -> Story:
+    story = _proposing()
+    story.propose("draft", "escalate")
+    story.tell(replace(CANCELLED, withdraws=True))
+    return story
+
+
+def supervisor_that_cost_too_much() -> Story:
+    story = _supervised(stops_at={"tokens": 0, "money_micros": 50})
+    story.finish("tasks", "A", money_micros=60)
+    story.finish("tasks", "B", index=1)
+    return story
+
+
+def supervisor_whose_rounds_bring_the_same() -> Story:
+    story = Story(supervisor())
+    for task in ("find:a", "find:b"):
+        story.finish("plan", tasks(task))
+        story.finish("tasks", "the same")
+    story.finish("synthesis", {"result": "the same"})
+    return story
+
+
+def supervisor_too_deep() -> Story:
+    return Story(supervisor(), parent="r1", parent_work="tasks", parent_index=1, delegations=0)
+
+
+def part_of_a_parent() -> Story:
+    story = Story(
+        pipeline(agent("a")), parent="r1", parent_work="tasks", parent_index=1, delegations=1
+    )
+    story.finish("a")
+    return story
+
+
+def consensus_with_a_gap() -> Story:
+    story = Story(consensus(), {"case": 1}, seed=7)
+    story.finish("members", "no", index=2)
+    story.fail("members", index=1, retryable=False)
+    story.finish("members", "yes")
+    reasons = {"facts": "A quotes the contract"}
+    story.finish(
+        "judge",
+        {"verdict": "yes", "confidence": 0.9, "rests_on": ["A"], "reasons": reasons},
+    )
+    return story
+
+
+def consensus_without_a_quorum() -> Story:
+    story = Story(consensus(), seed=7)
+    story.fail("members", retryable=False)
+    story.finish("members", "yes", index=1)
+    story.time_passes(600)
+    return story
+
+
+def parts_in_turn() -> Story:
+    story = Story(pipeline(agent("each", for_each="", at_once=2)), ["a", "b", "c"])
+    for index in (1, 0, 2):
+        story.finish("each", index, index=index)
+    return story
+
+
+WORKERS = {"refunds": agent(), "letters": agent(), "archive": child(), "person": approval()}
+RULES = (("intent.amount > 100", "refunds", "letters"), ("intent.old", "archive"))
+
+
+def routed_by_a_rule() -> Story:
+    """Two specialists, one after the other."""
+    story = Story(router(WORKERS, *RULES), {"amount": 180, "lines": [{"sku": "A"}]})
+    story.finish("refunds", {"paid": 180})
+    story.finish("letters")
+    return story
+
+
+def routed_to_another_run() -> Story:
+    """The rule before it could not be evaluated: the amount is missing."""
+    story = Story(router(WORKERS, *RULES), {"old": True})
+    story.tell(ev.ChildStarted(work="archive", run="run_2", visit=1))
+    story.tell(ev.ChildEnded(work="archive", run="run_2", status="completed", output=7))
+    return story
+
+
+def routed_by_a_model() -> Story:
+    story = Story(router(WORKERS, *RULES, model={}), {"amount": 5, "old": False})
+    said = {"worker": "letters", "confidence": 0.9, "features": {"tone": "angry"}, "why": "a word"}
+    story.finish("route", said, tokens_in=30, money_micros=9)
+    story.finish("letters")
+    return story
+
+
+def routed_by_an_unsure_model() -> Story:
+    story = Story(router(WORKERS, *RULES, model={}), {"amount": 5, "old": False})
+    story.finish("route", {"worker": "letters", "confidence": 0.4})
+    story.tell(asked("person"))
+    story.tell(answered("person"))
+    return story
+
+
+def routed_without_its_model() -> Story:
+    story = Story(router(WORKERS, *RULES, model={"attempts": 1}), {"amount": 5, "old": False})
+    story.fail("route")
+    story.tell(asked("person"))
+    story.tell(answered("person"))
+    return story
+
+
+def routed_again_to_the_fallback() -> Story:
+    story = Story(router(WORKERS, ("", "refunds")), {"amount": 5})
+    story.fail("refunds", retryable=False)
+    story.tell(asked("person"))
+    story.tell(answered("person"))
+    return story
+
+
+def memory_read_and_written() -> Story:
+    story = Story(pipeline(agent("note", memory={"writes": ["facts"]}), agent("look")))
+    story.finish("note", remembered=(told("a", {"b": [1, None]}),), memory_notes=("one left out",))
+    story.fail("look", recalled=(("obs-a", DIGEST),))
+    story.finish("look", attempt=2, recalled=(("obs-a", DIGEST),))
+    return story
+
+
+def mesh_until_the_result() -> Story:
+    story = Story(mesh({"ann": peer(), "bob": peer(), "cy": peer()}, at_once=2))
+    story.finish("bob", "b", remembered=(told("b"),))
+    story.fail("ann")
+    story.finish("ann", "a", attempt=2, recalled=(("obs-b", DIGEST),))
+    story.finish("cy", "c", remembered=(told("c", 1, "plan"),))
+    story.finish("ann", "a", remembered=(told("answer", 42),), money_micros=5)
+    return story
+
+
+def mesh_until_nothing_is_new() -> Story:
+    story = Story(mesh({"ann": peer(), "bob": peer()}))
+    story.finish("ann", remembered=(told("a"),))
+    story.finish("bob", remembered=(told("b"),))
+    story.finish("ann", remembered=(told("a"),))
+    story.finish("bob")
+    return story
+
+
+def mesh_at_its_last_round() -> Story:
+    story = Story(mesh({"ann": peer(), "bob": peer()}, rounds=1, failures=1))
+    story.finish("ann", remembered=(told("a"),))
+    story.fail("bob", retryable=False)
+    return story
+
+
+def mesh_out_of_money() -> Story:
+    story = Story(mesh({"ann": peer(), "bob": peer()}, money_micros=10))
+    story.finish("ann", "half", remembered=(told("a"),), money_micros=11)
+    story.finish("bob", "late", money_micros=1)
+    return story
+
+
+def mesh_where_nobody_answers_in_time() -> Story:
+    story = Story(mesh({"ann": peer(), "bob": peer()}, wall_s=5))
+    story.time_passes(6)
+    return story
+
+
 STORIES: dict[str, Callable[[], Story]] = {
     story.__name__.replace("_", "-"): story
     for story in (
         three_stages,
+        shadowed,
+        shadowed_in_a_circle,
         tried_again,
         given_up_after_three,
         optional_skipped,
+        asked_and_answered,
+        asked_and_refused,
+        asked_edited_and_sent_back,
+        asked_too_often,
+        asked_by_parts,
+        asked_too_late,
         fanned_out,
         fan_with_a_failing_part,
         fan_with_a_gap,
@@ -582,6 +964,12 @@ STORIES: dict[str, Callable[[], Story]] = {
         signal_in_time,
         signal_too_late,
         child_completed,
+        child_collected_early,
+        child_collected_late,
+        child_collected_in_vain,
+        message_published,
+        message_heard,
+        message_never_heard,
         child_failed,
         child_that_cannot_start,
         is_a_child,
@@ -611,6 +999,30 @@ STORIES: dict[str, Callable[[], Story]] = {
         machine_in_a_circle,
         machine_recovers,
         machine_without_a_way_out,
+        supervisor_in_two_rounds,
+        supervisor_past_its_deadline,
+        child_given_up_by_its_supervisor,
+        cancelled_with_what_is_undecided,
+        supervisor_that_cost_too_much,
+        supervisor_whose_rounds_bring_the_same,
+        supervisor_too_deep,
+        part_of_a_parent,
+        consensus_with_a_gap,
+        consensus_without_a_quorum,
+        parts_in_turn,
+        routed_by_a_rule,
+        routed_to_another_run,
+        routed_by_a_model,
+        routed_by_an_unsure_model,
+        routed_without_its_model,
+        routed_again_to_the_fallback,
+        memory_read_and_written,
+        classes_of_data_come_in,
+        mesh_until_the_result,
+        mesh_until_nothing_is_new,
+        mesh_at_its_last_round,
+        mesh_out_of_money,
+        mesh_where_nobody_answers_in_time,
     )
 }
 

@@ -49,6 +49,11 @@ class Auditor:
         hold(row.ended_by == row.token, f"command {row.id} was ended under an old token")
         self._ended[row.id] += row.status in {"done", "failed"}
         hold(self._ended[row.id] <= 1, f"command {row.id} was completed twice")
+        if row.kind == "cancel_run" and row.status == "done":
+            payload: Any = read(row.payload)
+            below = self.tables.runs[payload["run"]]
+            is_over = below.status in {"completed", "failed", "cancelled"}
+            hold(is_over, f"{below.id} runs on and nobody waits for it")
 
     def _audit_run(self, row: RunRow, before: int) -> None:
         state = self._states.get(row.id, RunState())
@@ -63,13 +68,31 @@ class Auditor:
             self.seen[line.kind] += 1
             self.news.append(f"{row.id} {seq}: {line.kind} {line.payload[:150]}")
             state = controller.evolve(row.workflow.plan, state, event, Moment(seq, line.at_ms))
+            self._audit_heard(row.id, state, event)
         self._states[row.id] = state
         folded = canonical(to_json(state))
         hold(folded == row.state, f"{row.id} is {row.state}, its log says {folded}")
         hold(row.status == state.status, f"the status of {row.id} is not its state's")
 
+    def _audit_heard(self, run: str, state: RunState, event: ev.Event) -> None:
+        """What came from tools is known to whatever may propose something of it."""
+        if getattr(event, "untrusted", ()) or getattr(event, "taints_all", False):
+            hold(bool(state.heard), f"{run} forgot what tools said to it")
+        source = ""
+        if isinstance(event, ev.RunStarted):
+            source = event.parent
+        elif isinstance(event, ev.ChildEnded | ev.MessageReceived):
+            source = event.run
+        if source and '"heard"' in (self.tables.runs[source].state or ""):
+            hold(bool(state.heard), f"{run} was told nothing of what {source} had heard")
+        if source:
+            above = self.tables.runs[source]
+            told: Any = read(above.state)
+            classes = {*told.get("classes", ()), above.workflow.slug}
+            hold(classes <= {*state.classes}, f"{run} does not know the classes of {source}")
+
     def _audit_event(self, run: RunRow, state: RunState, event: ev.Event, key: str | None) -> None:
-        if isinstance(event, ev.WorkFinished | ev.WorkFailed):
+        if isinstance(event, ev.WorkFinished | ev.WorkFailed | ev.WorkAsked):
             self._audit_visit(run, state, event, key)
         elif isinstance(event, ev.EffectSettled):
             self._settled.add(event.effect)

@@ -5,6 +5,7 @@ from orchestrator.core.codec import Json, read
 from orchestrator.core.errors import IllegalTransition
 from tests.simulator import desk, perform, proposals, validators
 from tests.simulator.agents import TIMEOUT_MS, Agent
+from tests.simulator.decisions import ask_refused
 from tests.simulator.engine import Advanced, Claimed, Ending, Engine, LeaseLostError
 from tests.simulator.jobs import Job, Told, ended
 from tests.simulator.options import LEASE_MS
@@ -163,6 +164,8 @@ class Crew:
             return ended(claimed, "failed", validators.failed(claimed.payload, "timed-out"))
         if claimed.kind == "roll_back":
             return perform.rollback_interrupted(self.world, claimed)
+        if claimed.kind == "run_shadow":
+            return Ending(claimed, "failed")
         return Ending(claimed, "pending", after_ms=2_000, crashed=True)
 
     # The threads ---------------------------------------------------------------------------
@@ -172,6 +175,8 @@ class Crew:
             yield from self._call_agent(job)
         elif job.claimed.kind == "validate":
             yield from self._validate(job)
+        elif job.claimed.kind == "run_shadow":
+            yield from self._call_shadow(job)
         elif job.claimed.kind == "run_effect":
             yield from perform.run_effect(self.world, job, self._tell)
         elif job.claimed.kind == "roll_back":
@@ -189,8 +194,17 @@ class Crew:
         yield agent.takes_ms()
         event = agent.answer()
         yield None
-        status = "done" if isinstance(event, ev.WorkFinished) else "failed"
+        status = "failed" if isinstance(event, ev.WorkFailed) else "done"
         self._tell(job, ended(job.claimed, status, event))
+
+    def _call_shadow(self, job: Job) -> Waiting:
+        """Whatever it says, its run hears nothing of it."""
+        agent = Agent(self.world, job.claimed)
+        yield agent.takes_ms()
+        event = agent.answer()
+        yield None
+        status = "done" if isinstance(event, ev.WorkFinished) else "failed"
+        self._tell(job, Ending(job.claimed, status))
 
     def _validate(self, job: Job) -> Waiting:
         validator = Validator(self.world, job.claimed)
@@ -226,6 +240,10 @@ class Crew:
             desk.ask_person(self.engine, claimed)
         elif claimed.kind == "start_child":
             desk.start_child(self.engine, claimed)
+        elif claimed.kind == "cancel_run":
+            desk.cancel_child(self.engine, claimed)
+        elif claimed.kind == "publish":
+            desk.publish(self.engine, claimed)
         else:
             desk.tell_parent(self.engine, claimed)
 
@@ -233,6 +251,9 @@ class Crew:
         said = self.world.tables.events[claimed.run, claimed.payload["output"]]
         data = read(said.payload)
         output = data.get("output") if isinstance(data, dict) else None
+        if ask := claimed.payload.get("ask", 0):
+            asks = data.get("asks") if isinstance(data, dict) else None
+            output = asks[ask - 1] if isinstance(asks, list) else None
         if isinstance(output, dict) and isinstance(output.get("action"), str):
             proposals.propose(self.engine, claimed, self.world.chance)
             return
@@ -247,4 +268,6 @@ class Crew:
 
 def _not_proposed(claimed: Claimed) -> ev.Event:
     error: dict[str, Json] = {"code": "bad-input", "reason": "no action", "retryable": False}
+    if claimed.payload.get("ask"):
+        return ask_refused(claimed.payload, error)
     return ev.WorkFailed(work=claimed.payload["work"], attempt=1, error=error)

@@ -229,23 +229,46 @@ def given_up(engine: Engine, row: CommandRow) -> ev.Event | None:
     if engine.is_of_an_earlier_visit(engine.state_of(row.run), payload):
         return None
     error: dict[str, Json] = {"code": "gave-up", "reason": "stuck", "retryable": False}
-    if row.kind == "run_effect":
-        effect = engine.tables.effects[payload["effect"]]
-        lost = effect.may_have_happened or effect.status == "calling"
-        kind = ev.EffectLost if lost else ev.EffectFailed
-        return kind(proposal=payload["proposal"], effect=payload["effect"], error=error)
-    if row.kind == "roll_back":
-        return ev.RollbackFailed(
-            proposal=payload["proposal"], effect=payload["effect"], error=error
-        )
-    if row.kind in {"tell_parent", "validate"}:
+    if row.kind in {"run_effect", "roll_back"}:
+        return _without_receipt(engine, row, error)
+    if row.kind in {"tell_parent", "cancel_run", "validate"}:
         return None
     if row.kind == "dispose":
         return ev.ProposalWithdrawn(proposal=payload["proposal"], reason="stuck")
-    attempt = payload.get("attempt", 1)
+    return ask_refused(payload, error) if payload.get("ask") else _work_failed(engine, row, error)
+
+
+def _without_receipt(engine: Engine, row: CommandRow, error: dict[str, Json]) -> ev.Event:
+    payload: Any = read(row.payload)
+    about = {"proposal": payload["proposal"], "effect": payload["effect"]}
+    if row.kind == "roll_back":
+        return ev.RollbackFailed(error=error, item=f"stuck-{row.id}", **about)
+    effect = engine.tables.effects[payload["effect"]]
+    if effect.may_have_happened or effect.status == "calling":
+        return ev.EffectLost(error=error, item=f"lost-{row.id}", **about)
+    return ev.EffectFailed(error=error, **about)
+
+
+def _work_failed(engine: Engine, row: CommandRow, error: dict[str, Json]) -> ev.Event:
+    payload: Any = read(row.payload)
+    attempt, turn = payload.get("attempt", 1), payload.get("turn", 1)
     if row.kind == "propose":
-        known = engine.state_of(row.run).works[payload["work"]]
-        attempt = known.parts[0].attempt
+        part = engine.state_of(row.run).works[payload["work"]].parts[0]
+        attempt, turn = part.attempt, part.turn
     return ev.WorkFailed(
-        work=payload["work"], attempt=attempt, index=payload.get("index", 0), error=error
+        work=payload["work"],
+        attempt=attempt,
+        turn=turn,
+        index=payload.get("index", 0),
+        error=error,
+    )
+
+
+def ask_refused(payload: Any, error: dict[str, Json]) -> ev.Event:
+    return ev.AskRefused(
+        work=payload["work"],
+        asked=payload["output"],
+        ask=payload["ask"],
+        visit=payload.get("visit", 0),
+        error=error,
     )

@@ -4,6 +4,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from orchestrator.core import budgets
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import IllegalTransition
@@ -39,6 +40,7 @@ def _begin(engine: Engine, workflow: Workflow, intent: Json, **parent: Any) -> s
         version=1,
         pattern=workflow.plan.pattern,
         intent=intent,
+        cancels_below=workflow.plan.pattern != "direct",
         **parent,
     )
     engine.advance([Step(run, started)])
@@ -59,11 +61,14 @@ def ask_person(engine: Engine, claimed: Claimed) -> None:
 
 def start_child(engine: Engine, claimed: Claimed) -> None:
     row = engine.tables.runs[claimed.run]
-    slug = claimed.payload["workflow"]
+    slug, index = claimed.payload["workflow"], claimed.payload.get("index", 0)
     if slug not in WORKFLOWS:
         error: dict[str, Json] = {"code": "not-found", "reason": slug, "retryable": False}
-        work = claimed.payload["work"]
-        engine.complete(claimed, ev.WorkFailed(work=work, attempt=1, error=error))
+        attempt = claimed.payload.get("attempt", 1)
+        failed = ev.WorkFailed(
+            work=claimed.payload["work"], index=index, attempt=attempt, error=error
+        )
+        engine.complete(claimed, failed)
         return
     run = _begin(
         engine,
@@ -71,9 +76,42 @@ def start_child(engine: Engine, claimed: Claimed) -> None:
         claimed.payload.get("inputs", {}),
         parent=claimed.run,
         parent_work=claimed.payload["work"],
+        parent_index=index,
         lineage=(*row.lineage, row.workflow.slug),
+        **_brought(engine, row.id),
+        delegations=budgets.delegations_below(row.workflow.plan, engine.state_of(row.id)),
     )
-    engine.complete(claimed, ev.ChildStarted(work=claimed.payload["work"], run=run))
+    started = ev.ChildStarted(work=claimed.payload["work"], run=run, index=index)
+    engine.complete(claimed, started)
+
+
+def cancel_child(engine: Engine, claimed: Claimed) -> None:
+    """With all below it. One that has just ended by itself is no obstacle."""
+    if engine.is_mutant("runs below run on"):
+        engine.complete(claimed)
+        return
+    event = ev.RunCancelled(by="engine", reason="nobody waits", withdraws=True)
+    stopped = [str(claimed.payload["run"])]
+    for run in stopped:
+        with suppress(IllegalTransition):
+            engine.write(engine.look_up([run]), [Step(run, event)], [])
+            stopped += [key for key in engine.tables.runs if engine.state_of(key).parent == run]
+    engine.complete(claimed)
+
+
+def _brought(engine: Engine, run: str) -> dict[str, Any]:
+    """What goes along with whatever a run hands on. Every workflow here has a class of data of its own."""
+    found = _heard(engine, run)
+    if not engine.is_mutant("classes of data stay in their run"):
+        came = engine.state_of(run).classes
+        found["classes"] = tuple(sorted({*came, engine.tables.runs[run].workflow.slug}))
+    return found
+
+
+def _heard(engine: Engine, run: str) -> dict[str, Any]:
+    if not engine.state_of(run).heard or engine.is_mutant("what was heard stays in its run"):
+        return {}
+    return {"untrusted": ({"origin": run, "value": 1},)}
 
 
 def tell_parent(engine: Engine, claimed: Claimed) -> None:
@@ -81,10 +119,26 @@ def tell_parent(engine: Engine, claimed: Claimed) -> None:
     ended = ev.ChildEnded(
         work=claimed.payload["work"],
         run=claimed.run,
+        index=claimed.payload.get("index", 0),
         status=engine.tables.runs[claimed.run].status,
+        tokens=engine.state_of(claimed.run).spent.tokens,
+        **_brought(engine, claimed.run),
     )
     key = f"cmd:{claimed.id}"
     batch = engine.look_up([claimed.payload["parent"]])
     with suppress(IllegalTransition):
         engine.write(batch, [Step(claimed.payload["parent"], ended, key)], [])
     engine.complete(claimed)
+
+
+def publish(engine: Engine, claimed: Claimed) -> None:
+    """Everybody who waits, and the publisher, in one transaction."""
+    topic = claimed.payload["topic"]
+    waiting = [run for run in engine.tables.runs if engine.state_of(run).listens_to == topic]
+    about = _brought(engine, claimed.run)
+    heard = ev.MessageReceived(topic=topic, run=claimed.run, data=1, **about)
+    batch = engine.look_up(waiting)
+    for run in waiting:
+        engine.write(batch, [Step(run, heard)], [])
+    sent = ev.Published(work=claimed.payload["work"], topic=topic, reached=len(waiting))
+    engine.complete(claimed, sent)

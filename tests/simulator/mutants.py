@@ -9,6 +9,7 @@ CAUGHT = {
     "times pass unnoticed": "never ends",
     "revisions never expire": "never ends",
     "parents are not told": "never ends|tell_parent",
+    "runs below run on": "runs on and nobody waits for it",
     "a key for each attempt": "executed under",
     "careless targets are called again": "was executed",
     "the intent is not written before the call": "without a trace of the intent",
@@ -33,6 +34,8 @@ CAUGHT = {
     "roll backs end with their run": "never ends",
     "silence of a validator is taken for a yes": "said nothing",
     "what was judged when it came still counts": "beyond the limit",
+    "what was heard stays in its run": "was told nothing of what",
+    "classes of data stay in their run": "does not know the classes of",
 }
 
 # Two that are survived alone and caught together: the bell is heard or looked after, either is enough.
@@ -42,12 +45,12 @@ THE_BELL = frozenset({"workers do not look", "nobody rings again"})
 SURVIVED = {
     "workers do not look": "the sweeper rings again for whatever nobody came for",
     "nobody rings again": "workers look by themselves",
-    "two may decide": "the controller refuses a second answer to the same question",
     "what is refused fails its work": "the visit is compared for every ending, so for this one too",
     "decisions can be taken back at any time": "the command says whether it is too late",
     "a command in a worker's hands is cancelled as well": (
         "its intent is stored under its token before the call, and what has begun stays decided"
     ),
+    "two may decide": "the controller knows which question is open, of a proposal and of what was lost",
     "validators that stop their workers are set apart": "their time runs out all the same",
     "approvals that were taken back still count": "the controller counts who stands by it itself",
 }

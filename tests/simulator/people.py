@@ -161,7 +161,8 @@ def cancel(world: World, process: Process) -> Waiting:
             run.id for run in world.tables.runs.values() if run.status in {"running", "waiting"}
         ]
         if runs and world.strikes("cancel", 0.5):
-            _try(world, process, world.chance.choice(runs), ev.RunCancelled(by="ada", reason="no"))
+            event = ev.RunCancelled(by="ada", reason="no", withdraws=world.chance.random() < 0.7)
+            _try(world, process, world.chance.choice(runs), event)
 
 
 def signal(world: World, process: Process) -> Waiting:

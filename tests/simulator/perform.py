@@ -87,7 +87,8 @@ def _ended_without_receipt(
     common = {"proposal": effect.proposal, "effect": effect.id}
     error_said: dict[str, Json] = {"code": "effect-failed", "reason": "no receipt"}
     if lost and not world.is_mutant("what is unknown is called a failure"):
-        return ended(claimed, "failed", ev.EffectLost(error=error_said, **common))
+        lost_here = ev.EffectLost(error=error_said, item=f"lost-{claimed.id}", **common)
+        return ended(claimed, "failed", lost_here)
     return ended(claimed, "failed", ev.EffectFailed(error=error_said, **common))
 
 
@@ -134,7 +135,8 @@ def rollback_interrupted(world: World, claimed: Claimed) -> Ending:
 
 def _not_rolled_back(claimed: Claimed) -> Ending:
     error: dict[str, Json] = {"code": "effect-failed", "reason": "no receipt"}
-    return ended(claimed, "failed", ev.RollbackFailed(error=error, **_names(claimed)))
+    failed = ev.RollbackFailed(error=error, item=f"stuck-{claimed.id}", **_names(claimed))
+    return ended(claimed, "failed", failed)
 
 
 def _names(claimed: Claimed) -> dict[str, str]:

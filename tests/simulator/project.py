@@ -10,7 +10,7 @@ from tests.simulator.options import DUE_MS, Options
 from tests.simulator.tables import ItemRow, RunRow, Tables
 
 # What an ended run still does.
-KEPT = frozenset({"run_effect", "roll_back", "tell_parent"})
+KEPT = frozenset({"run_effect", "roll_back", "tell_parent", "cancel_run"})
 # What becomes of an effect by what happened to it, and by what a person said about it.
 AFTER = {
     "effect_succeeded": "done",
@@ -34,7 +34,7 @@ class Projection:
         self._clock = clock
 
     def open_item(self, run: str, kind: str, **values: Any) -> str:
-        name = f"item-{len(self.tables.items) + 1}"
+        name = values.pop("name", "") or f"item-{len(self.tables.items) + 1}"
         due = values.pop("due_at", self._clock() + DUE_MS)
         self.tables.items.insert(name, ItemRow(id=name, run=run, kind=kind, due_at=due, **values))
         return name
@@ -46,7 +46,8 @@ class Projection:
         self._ask(row, event)
         if after.works is not before.works:
             self._close_questions(before, after, event)
-        if after.has_ended and not before.has_ended and after.status != "completed":
+        ended_early = after.status != "completed" or bool(after.mesh.ended)
+        if after.has_ended and not before.has_ended and ended_early:
             self._stop(row.id, after)
 
     def _see_proposals(self, before: RunState, after: RunState) -> None:
@@ -55,6 +56,8 @@ class Projection:
             if known is None or known.status != proposal.status:
                 row = self.tables.proposals[name]
                 self.tables.proposals[name] = replace(row, status=proposal.status)
+                if known and known.status == "in_review" and proposal.status == "withdrawn":
+                    self._withdraw(str(proposal.item))
 
     def _see_effect(self, event: ev.Event) -> None:
         if isinstance(event, ev.EffectStarted):
@@ -78,7 +81,7 @@ class Projection:
             return
         if event.kind == "rollback_failed" and self._is_mutant("nobody hears what was not undone"):
             return
-        self.open_item(row.id, ASKED[event.kind], proposal=event.proposal)
+        self.open_item(row.id, ASKED[event.kind], proposal=event.proposal, name=event.item)
 
     def _close_questions(self, before: RunState, after: RunState, event: ev.Event) -> None:
         if isinstance(event, ev.PersonAnswered):

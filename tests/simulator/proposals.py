@@ -7,6 +7,7 @@ from random import Random
 
 from orchestrator.core import commands as cm
 from orchestrator.core import events as ev
+from orchestrator.core.codec import read
 from tests.simulator import limit, validators
 from tests.simulator.engine import Claimed, Engine, Step
 from tests.simulator.options import DUE_MS
@@ -28,6 +29,8 @@ class Place:
 
     work: str = ""
     visit: int = 0
+    asked: int = 0
+    ask: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,11 @@ def submit(engine: Engine, run: str, name: str, chance: Random) -> None:
 def propose(engine: Engine, claimed: Claimed, chance: Random) -> None:
     """What an agent of a run said, or its answer to what was sent back to it."""
     name = f"p-{claimed.id}"
-    place = Place(claimed.payload["work"], claimed.payload.get("visit", 0))
-    after = _sent_back(engine, claimed)
+    payload = claimed.payload
+    ask = payload.get("ask", 0)
+    asked = payload["output"] if ask else 0
+    place = Place(payload["work"], payload.get("visit", 0), asked, ask)
+    after = _asked_again(engine, claimed.run, place) if ask else _sent_back(engine, claimed)
     taken = _take_in(engine, _row_of(name, claimed.run, place, after), chance, after)
     engine.complete(claimed, *taken.events)
     _release_too_soon(engine, taken)
@@ -86,7 +92,7 @@ def replace_with(engine: Engine, after: Replaced, chance: Random) -> None:
     """A revision in the place of a proposal."""
     before = after.proposal
     name = f"{before.id}-r{before.revision + 1}"
-    place = Place(before.work, before.visit)
+    place = Place(before.work, before.visit, before.asked, before.ask)
     taken = _take_in(engine, _row_of(name, before.run, place, after), chance, after)
     engine.advance([Step(before.run, event) for event in taken.events])
 
@@ -109,6 +115,21 @@ def _sent_back(engine: Engine, claimed: Claimed) -> Replaced | None:
     return Replaced(row, by="a", asked_by_people=was_sent_back(engine, row.id))
 
 
+def _asked_again(engine: Engine, run: str, place: Place) -> Replaced | None:
+    """What the same call of the agent asked for before, and was sent back."""
+    for row in engine.tables.proposals.values():
+        if (row.run, row.work, row.visit) == (run, place.work, place.visit) and row.asked:
+            same = _index_of(engine, run, row.asked) == _index_of(engine, run, place.asked)
+            if same and row.status == "revision_requested":
+                return Replaced(row, by="a", asked_by_people=was_sent_back(engine, row.id))
+    return None
+
+
+def _index_of(engine: Engine, run: str, asked: int) -> int:
+    data = read(engine.tables.events[run, asked].payload)
+    return int(str(data.get("index", 0))) if isinstance(data, dict) else 0
+
+
 def _digest_of(name: str) -> str:
     return "sha256:" + hashlib.sha256(name.encode()).hexdigest()
 
@@ -120,6 +141,8 @@ def _row_of(name: str, run: str, place: Place, after: Replaced | None) -> Propos
         _digest_of(name),
         work=place.work,
         visit=place.visit,
+        asked=place.asked,
+        ask=place.ask,
         revises=after.proposal.id if after else "",
         revision=after.proposal.revision + 1 if after else 1,
     )
@@ -209,6 +232,8 @@ def _received(
         model="m",
         work=row.work,
         visit=row.visit,
+        asked=row.asked,
+        ask=row.ask,
         revises="" if still_stands else row.revises,
         edited_by=after.editor if after else "",
     )

@@ -72,6 +72,8 @@ def _set_apart(engine: Engine, command: int) -> None:
     mutant = "validators that stop their workers are set apart"
     if row.kind == "validate" and not engine.is_mutant(mutant):
         _fail_validation(engine, row)
+    elif row.kind == "run_shadow":
+        engine.tables.commands[command] = replace(row, status="failed")
     else:
         engine.tables.commands[command] = replace(row, status="quarantined")
         engine.open_item(row.run, "stuck_command", command=command)

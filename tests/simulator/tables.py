@@ -108,6 +108,9 @@ class ProposalRow:
     # The work whose output it is, and which coming to it.
     work: str = ""
     visit: int = 0
+    # The event that asked for it, and which of its asks it is.
+    asked: int = 0
+    ask: int = 0
     # The proposal in whose place it stands, and how many there were before.
     revises: str = ""
     revision: int = 1
