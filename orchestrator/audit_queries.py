@@ -12,7 +12,15 @@ from orchestrator import queue_queries
 from orchestrator.core.policy import auditing
 from orchestrator.core.statistics import strata as weighting
 from orchestrator.core.statistics.assurance import Assurance, assure
-from orchestrator.models import AuditEntry, Decision, Disposition, Effect, Proposal, ReviewItem
+from orchestrator.models import (
+    AuditEntry,
+    Decision,
+    Disposition,
+    Effect,
+    Observation,
+    Proposal,
+    ReviewItem,
+)
 from orchestrator.sampling_queries import first_key
 
 _KIND, _STATUS = ReviewItem.Kind, ReviewItem.Status
@@ -101,6 +109,7 @@ def _names_of(key: str) -> set[str]:
         "prp": Proposal.objects.filter(pk=key).values_list("pk", "run"),
         "rev": ReviewItem.objects.filter(pk=key).values_list("proposal", "run"),
         "dec": ReviewItem.objects.filter(decisions=key).values_list("proposal", "run"),
+        "obs": Observation.objects.filter(pk=key).values_list("run"),
     }
     rows = found.get(prefix, [(key,)])
     return {name for row in rows for name in row if name}
@@ -207,7 +216,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stratum:
+class DrawnStratum:
     """What was drawn of the proposals of one agent version and action that the policy treated alike.
 
     Of `audited` those that were `overturned` are wrong for good; a dispute counts as neither until it
@@ -249,14 +258,14 @@ _DRAWABLE = [
 ]
 
 
-def strata(since: datetime, *, apart: bool = True) -> list[Stratum]:
+def strata(since: datetime, *, apart: bool = True) -> list[DrawnStratum]:
     """What was proposed since then, and what of it chance drew. What somebody picked is left out.
 
     Without telling agents and actions apart it is a tenth of the work, and enough for the whole.
     """
     every, drawn = totals(since, apart=apart), _drawn(since, apart=apart)
     return [
-        Stratum(*key, *[*drawn.get(key, _NONE), every.get(key, 0)])
+        DrawnStratum(*key, *[*drawn.get(key, _NONE), every.get(key, 0)])
         for key in sorted(every.keys() | drawn.keys(), key=_in_order)
     ]
 
@@ -311,9 +320,9 @@ def assurance(since: datetime, *, watched: bool = False) -> Assured:
     return assurance_of(strata(since), watched=watched)
 
 
-def assurance_of(strata: Iterable[Stratum], *, watched: bool = False) -> Assured:
+def assurance_of(strata: Iterable[DrawnStratum], *, watched: bool = False) -> Assured:
     accepted = [one for one in strata if one.disposition == Disposition.Verdict.ACCEPT]
-    parts: dict[tuple[str, str, str], list[Stratum]] = {}
+    parts: dict[tuple[str, str, str], list[DrawnStratum]] = {}
     for one in accepted:
         parts.setdefault((one.agent, one.agent_version, one.action), []).append(one)
     return Assured(
@@ -322,7 +331,7 @@ def assurance_of(strata: Iterable[Stratum], *, watched: bool = False) -> Assured
     )
 
 
-def _assure(strata: Iterable[Stratum], *, watched: bool) -> Assurance:
+def _assure(strata: Iterable[DrawnStratum], *, watched: bool) -> Assurance:
     return assure(weighting.pooled(one.weighed for one in strata), watched=watched)
 
 

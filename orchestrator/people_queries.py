@@ -1,4 +1,4 @@
-"""Who has an account, for those who may change that."""
+"""Who has an account, and which tokens programs have, for those who may change that."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +40,25 @@ def people(search: str = "") -> list[PersonLine]:
 
 def person(pk: int) -> PersonLine | None:
     return next(iter(_lines(User.objects.filter(pk=pk))), None)
+
+
+def tokens() -> QuerySet[ApiToken]:
+    return ApiToken.objects.select_related("owner")
+
+
+def token(prefix: str) -> ApiToken | None:
+    return tokens().filter(prefix=prefix).first()
+
+
+def programs() -> list[str]:
+    """Accounts that own tokens and that nobody signs in to, for whoever makes another token."""
+    owners = ApiToken.objects.values("owner")
+    found = User.objects.filter(pk__in=owners, groups=None, is_active=True, is_superuser=False)
+    return [
+        one.username
+        for one in found.order_by("username")[:LINES_MAX]
+        if not one.has_usable_password()
+    ]
 
 
 def _lines(found: QuerySet[User]) -> list[PersonLine]:

@@ -14,7 +14,9 @@ from django.db.models import Count, F, Min, Q, QuerySet
 from django.db.models.functions import Length
 
 from orchestrator.core import typeid
+from orchestrator.core.codec import read
 from orchestrator.core.definitions import DIRECT
+from orchestrator.core.policy.masking import mask_envelope
 from orchestrator.models import Command, Contract, ContractVersion, InboundEvent, RouteTable, Run
 
 COUNTED_MAX = 100_000
@@ -95,6 +97,22 @@ def recent_events(*, at_most: int) -> list[InboundEvent]:
     rows = InboundEvent.objects.filter(replaces=None, contract_version__isnull=False)
     short = rows.alias(length=Length("envelope")).filter(length__lte=RECENT_LENGTH_MAX)
     return list(short.order_by("-pk")[:at_most])
+
+
+def masked_in(event: InboundEvent) -> list[str]:
+    """Pointers into its data: what any version of its contract hides stays hidden."""
+    rows = ContractVersion.objects.filter(
+        contract__kind=Contract.Kind.EVENT, contract__name=event.type
+    )
+    return sorted(
+        {pointer for masked in rows.values_list("masked", flat=True) for pointer in masked}
+    )
+
+
+def shown_envelope(event: InboundEvent) -> dict[str, Any]:
+    """As people and programs may see it."""
+    envelope = read(event.envelope)
+    return mask_envelope(envelope, masked_in(event)) if isinstance(envelope, dict) else {}
 
 
 # Handlers -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ A value that cannot work stops the start with a sentence that says what to do.
 import contextlib
 import hashlib
 import secrets
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -60,6 +61,19 @@ def _share(name: str, default: float) -> float:
 
 def _names(name: str, default: str) -> list[str]:
     return [part.strip() for part in _text(name, default).split(",") if part.strip()]
+
+
+def _commands(name: str, text: str) -> dict[str, list[str]]:
+    """Command lines by name: files=npx --offline server-files /srv/files; clock=/opt/clock/serve."""
+    found = {}
+    for part in text.split(";"):
+        key, equals, line = part.strip().partition("=")
+        if not equals and not key:
+            continue
+        if not equals or not key.strip() or not shlex.split(line):
+            raise ImproperlyConfigured(f"{name} must look like files=/opt/files/serve --stdio; ….")
+        found[key.strip()] = shlex.split(line)
+    return found
 
 
 def _url(name: str, default: str, schemes: set[str]) -> str:
@@ -235,11 +249,76 @@ SWEEP_INTERVAL_MS = _number("SWEEP_INTERVAL_MS", 1_000, low=50, high=60_000)
 SWEEP_BATCH = _number("SWEEP_BATCH", 500, low=1, high=10_000)
 RING_AGAIN_AFTER_S = _number("RING_AGAIN_AFTER_S", 5, low=1, high=3600)
 
+# Agents, their versions and endpoints. What data is of no class counts as of DATA_CLASSES_DEFAULT.
+
+DATA_CLASSES = _names("DATA_CLASSES", "public,internal,personal,secret")
+DATA_CLASSES_DEFAULT = _names("DATA_CLASSES_DEFAULT", "internal")
+AGENTS_MAX = _number("AGENTS_MAX", 1_000, low=1, high=100_000)
+AGENT_VERSIONS_MAX = _number("AGENT_VERSIONS_MAX", 1_000, low=1, high=100_000)
+AGENT_VERSION_BYTES_MAX = _number("AGENT_VERSION_BYTES_MAX", 500_000, low=1_000, high=10_000_000)
+# An agent that is kept here may only state a version that is known here.
+AGENT_VERSIONS_KNOWN_ONLY = _flag("AGENT_VERSIONS_KNOWN_ONLY", True)
+ENDPOINTS_MAX = _number("ENDPOINTS_MAX", 200, low=1, high=10_000)
+# Hosts of endpoints that may lie in a private network, and may be asked by http.
+ENDPOINT_HOSTS_TRUSTED = _names("ENDPOINT_HOSTS_TRUSTED", "localhost,127.0.0.1")
+# What a shadow version may use up in a day, beside the runs that it is asked about.
+SHADOW_CALLS_PER_DAY_MAX = _number("SHADOW_CALLS_PER_DAY_MAX", 1_000, low=0, high=10_000_000)
+SHADOW_MONEY_MICROS_PER_DAY_MAX = _number(
+    "SHADOW_MONEY_MICROS_PER_DAY_MAX", 10_000_000, low=0, high=10**15
+)
+SHADOW_TRIALS_COUNTED_MAX = _number("SHADOW_TRIALS_COUNTED_MAX", 10_000, low=100, high=1_000_000)
+if unknown := set(DATA_CLASSES_DEFAULT) - set(DATA_CLASSES):
+    raise ImproperlyConfigured(
+        f"DATA_CLASSES_DEFAULT names {', '.join(sorted(unknown))}, which DATA_CLASSES does not list."
+    )
+if not DATA_CLASSES_DEFAULT:
+    raise ImproperlyConfigured("DATA_CLASSES_DEFAULT is empty. Set it to a class of DATA_CLASSES.")
+
 # Modules with agents and executors of your own, and what a function may take that runs by itself.
 
 AGENT_MODULES = _names("AGENT_MODULES", "")
 EXECUTOR_DEFAULT = _text("EXECUTOR_DEFAULT", "ledger")
 ISOLATED_MEMORY_MB = _number("ISOLATED_MEMORY_MB", 1_024, low=16, high=1_000_000)
+
+# Agents that are asked over the network, and language models: what one call may take at most.
+
+MODEL_TOKENS_IN_MAX = _number("MODEL_TOKENS_IN_MAX", 100_000, low=500, high=10_000_000)
+MODEL_TOKENS_OUT_MAX = _number("MODEL_TOKENS_OUT_MAX", 8_000, low=1, high=1_000_000)
+MODEL_REQUESTS_MAX = _number("MODEL_REQUESTS_MAX", 20, low=1, high=1_000)
+MODEL_TOOL_USES_MAX = _number("MODEL_TOOL_USES_MAX", 50, low=0, high=1_000)
+MODEL_RESULT_BYTES_MAX = _number("MODEL_RESULT_BYTES_MAX", 50_000, low=500, high=1_000_000)
+# How often a model is told what was wrong with its answer before the call has failed.
+MODEL_CORRECTIONS_MAX = _number("MODEL_CORRECTIONS_MAX", 1, low=0, high=20)
+# Of one answer as it comes in, when it is streamed with much around each word.
+MODEL_ANSWER_BYTES_MAX = _number("MODEL_ANSWER_BYTES_MAX", 8_000_000, low=10_000, high=100_000_000)
+# Tools of agents. Programs that may be started as MCP servers are named here and nowhere else, and hosts
+# within our own network as well: whoever signs in chooses among them.
+
+TOOL_COMMANDS = _commands("TOOL_COMMANDS", _text("TOOL_COMMANDS", ""))
+TOOL_HOSTS_TRUSTED = _names("TOOL_HOSTS_TRUSTED", "")
+TOOL_TIMEOUT_MAX_S = _number("TOOL_TIMEOUT_MAX_S", 120, low=1, high=3_600)
+# What is read of an answer, and what of it an agent is told.
+TOOL_ANSWER_BYTES_MAX = _number("TOOL_ANSWER_BYTES_MAX", 1_000_000, low=1_000, high=50_000_000)
+TOOL_RESULT_BYTES_MAX = _number("TOOL_RESULT_BYTES_MAX", 50_000, low=500, high=1_000_000)
+# What a tool may say of itself, with the schema of its arguments.
+TOOL_TEXT_BYTES_MAX = _number("TOOL_TEXT_BYTES_MAX", 20_000, low=500, high=200_000)
+# How long what an MCP server says of its tools is believed before it is asked again.
+TOOL_LISTING_S = _number("TOOL_LISTING_S", 60, low=0, high=3_600)
+# How many agents may stand behind each other as tools.
+# How often what a server says of its tools is read again by itself, and how long that may take; 0 is never.
+TOOL_SYNC_HOURS = _number("TOOL_SYNC_HOURS", 24, low=0, high=8_760)
+TOOL_SYNC_TIMEOUT_S = _number("TOOL_SYNC_TIMEOUT_S", 30, low=1, high=600)
+# The newest pieces of calls that are looked at for how much tools are used, and proposals counted of one.
+TOOL_PIECES_READ_MAX = _number("TOOL_PIECES_READ_MAX", 20_000, low=0, high=1_000_000)
+TOOL_PROPOSALS_COUNTED_MAX = _number("TOOL_PROPOSALS_COUNTED_MAX", 1_000, low=0, high=100_000)
+TOOL_DEPTH_MAX = _number("TOOL_DEPTH_MAX", 2, low=1, high=20)
+# Functions that did not end in time, after which a process calls no more of them.
+TOOL_STUCK_MAX = _number("TOOL_STUCK_MAX", 20, low=1, high=1_000)
+TOOLS_MAX = _number("TOOLS_MAX", 1_000, low=1, high=100_000)
+TOOL_SERVERS_MAX = _number("TOOL_SERVERS_MAX", 50, low=1, high=1_000)
+# What is too short or too small to say where it came from: EUR, 12, yes.
+TAINT_LENGTH_MIN = _number("TAINT_LENGTH_MIN", 6, low=3, high=100)
+TAINT_NUMBER_MIN = _number("TAINT_NUMBER_MIN", 1_000, low=0, high=10**12)
 
 # Checkpoints: signed now and then over the whole log, and kept outside the database as well.
 
@@ -304,17 +383,48 @@ AUDITS_RAISED_PER_DAY_MAX = _number("AUDITS_RAISED_PER_DAY_MAX", 30, low=0, high
 SECOND_REVIEW_SHARE = _share("SECOND_REVIEW_SHARE", 0.02)
 GOLD_SHARE = _share("GOLD_SHARE", 0.05)
 GOLD_MAX = _number("GOLD_MAX", 500, low=1, high=10_000)
+# How long a token that is made in the browser or by a command is good for.
+TOKEN_DAYS_MAX = _number("TOKEN_DAYS_MAX", 730, low=1, high=3_650)
+TOKEN_DAYS = _number("TOKEN_DAYS", min(90, TOKEN_DAYS_MAX), low=1, high=TOKEN_DAYS_MAX)
 IDEMPOTENCY_KEEP_HOURS = _number("IDEMPOTENCY_KEEP_HOURS", 48, low=24, high=8_760)
 WORKFLOWS_MAX = _number("WORKFLOWS_MAX", 1_000, low=1, high=1_000_000)
 WORKFLOW_BYTES_MAX = _number("WORKFLOW_BYTES_MAX", 200_000, low=1_000, high=10_000_000)
 # What one run may use up: a definition may say less, never more.
 RUN_STEPS_MAX = _number("RUN_STEPS_MAX", 1_000, low=1, high=1_000_000)
 RUN_DEPTH_MAX = _number("RUN_DEPTH_MAX", 5, low=1, high=50)
+SUPERVISOR_AT_ONCE = _number("SUPERVISOR_AT_ONCE", 4, low=1, high=100)
+SUPERVISOR_ROUNDS = _number("SUPERVISOR_ROUNDS", 3, low=1, high=10)
+SUPERVISOR_DELEGATIONS = _number("SUPERVISOR_DELEGATIONS", 2, low=1, high=5)
 RUN_AGENT_CALLS_MAX = _number("RUN_AGENT_CALLS_MAX", 1_000, low=1, high=1_000_000)
 RUN_TOKENS_MAX = _number("RUN_TOKENS_MAX", 5_000_000, low=1, high=10**12)
 RUN_MONEY_MICROS_MAX = _number("RUN_MONEY_MICROS_MAX", 100_000_000, low=1, high=10**15)
 RUN_WALL_S_MAX = _number("RUN_WALL_S_MAX", 2_592_000, low=1, high=315_360_000)
 RUN_REPEATS_MAX = _number("RUN_REPEATS_MAX", 10, low=1, high=10_000)
+# Of one call of an agent: its turns, what it may ask for in each, what it may want kept between two; and
+# how much of what tools said to the agents of a run is followed into what it proposes.
+CALL_TURNS_MAX = _number("CALL_TURNS_MAX", 20, low=1, high=1_000)
+TURN_ASKS_MAX = _number("TURN_ASKS_MAX", 10, low=1, high=100)
+TURN_MEMORY_BYTES_MAX = _number("TURN_MEMORY_BYTES_MAX", 500_000, low=100, high=1_000_000)
+TURN_UNTRUSTED_BYTES_MAX = _number("TURN_UNTRUSTED_BYTES_MAX", 200_000, low=100, high=1_000_000)
+# Runs that one published message may reach.
+PUBLISH_REACH_MAX = _number("PUBLISH_REACH_MAX", 100, low=1, high=10_000)
+# Pages about routers and advice: of each workflow so many of the newest decisions, and runs, are looked at.
+ROUTE_DECISIONS_COUNTED_MAX = _number(
+    "ROUTE_DECISIONS_COUNTED_MAX", 20_000, low=100, high=1_000_000
+)
+ADVICE_RUNS_MAX = _number("ADVICE_RUNS_MAX", 200, low=0, high=5_000)
+# Shared memory: how much one observation may say, how many there may be, and for how long.
+MEMORY_VALUE_BYTES_MAX = _number("MEMORY_VALUE_BYTES_MAX", 8_000, low=100, high=500_000)
+MEMORY_TAGS_MAX = _number("MEMORY_TAGS_MAX", 10, low=1, high=50)
+MEMORY_SPACE_MAX = _number("MEMORY_SPACE_MAX", 5_000, low=1, high=100_000)
+MEMORY_RUN_MAX = _number("MEMORY_RUN_MAX", 1_000, low=1, high=100_000)
+MEMORY_TTL_DAYS_MAX = _number("MEMORY_TTL_DAYS_MAX", 30, low=1, high=3_650)
+# What one call is handed together; the oldest is left out.
+MEMORY_HANDED_BYTES_MAX = _number("MEMORY_HANDED_BYTES_MAX", 200_000, low=100, high=10_000_000)
+# How long what has expired and nobody read is kept for people to look at.
+MEMORY_KEEP_DAYS = _number("MEMORY_KEEP_DAYS", 7, low=1, high=3_650)
+# What is shown, and revoked at once, of all that followed from a poisoned observation.
+MEMORY_DERIVED_MAX = _number("MEMORY_DERIVED_MAX", 1_000, low=10, high=100_000)
 CONTRACTS_MAX = _number("CONTRACTS_MAX", 1_000, low=1, high=1_000_000)
 CONTRACT_BYTES_MAX = _number("CONTRACT_BYTES_MAX", 100_000, low=1_000, high=1_000_000)
 # Dead letters that wait for somebody. Beyond them, what cannot be routed is not taken in.
@@ -328,7 +438,7 @@ POLICY_VALIDATORS_MAX = _number("POLICY_VALIDATORS_MAX", 5, low=0, high=50)
 VALIDATOR_TIMEOUT_MAX_S = _number("VALIDATOR_TIMEOUT_MAX_S", 120, low=1, high=3_600)
 # The newest proposals whose scores the editor of a policy shows. The page waits for them.
 SCORES_READ_MAX = _number("SCORES_READ_MAX", 5_000, low=100, high=100_000)
-# Whoever wrote or asks for a change of rules or policies cannot agree to it. An instance with one admin sets 0.
+# Whoever wrote or asks for a change of rules, policies, agents or endpoints cannot agree to it. An instance with one admin sets 0.
 RULES_FOUR_EYES = _flag("RULES_FOUR_EYES", True)
 RULES_FILE_BYTES_MAX = _number("RULES_FILE_BYTES_MAX", 100_000, low=1_000, high=10_000_000)
 # What a rule may ask about the recent past; what would take more than this is held, not guessed.
@@ -355,7 +465,21 @@ CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 10_000, low=100, high
 # What an hour of a reviewer costs, in minor units of a currency. 0: no cost is shown.
 REVIEWER_HOUR_MINOR = _number("REVIEWER_HOUR_MINOR", 0, low=0, high=100_000_000)
 REVIEWER_CURRENCY = _text("REVIEWER_CURRENCY", "EUR").upper()
+# Whoever scrapes /metrics shows this token; without one there is no such page.
+METRICS_TOKEN = _text("METRICS_TOKEN", "")
+METRICS_CACHE_S = _number("METRICS_CACHE_S", 10, low=0, high=3_600)
+METRICS_COUNT_MAX = _number("METRICS_COUNT_MAX", 100_000, low=100, high=10_000_000)
+METRICS_AGENTS_MAX = _number("METRICS_AGENTS_MAX", 200, low=1, high=10_000)
 PAGE_SIZE = _number("PAGE_SIZE", 50, low=5, high=500)
+# Traces: what is kept of the pieces of a call and for how long, and how much of a run one page reads.
+TRACE_TEXT_MAX = _number("TRACE_TEXT_MAX", 20_000, low=0, high=1_000_000)
+TRACE_PIECES_MAX = _number("TRACE_PIECES_MAX", 200, low=0, high=10_000)
+TRACE_KEEP_DAYS = _number("TRACE_KEEP_DAYS", 90, low=1, high=3_650)
+TRACE_EVENTS_MAX = _number("TRACE_EVENTS_MAX", 5_000, low=100, high=100_000)
+# Where an OpenTelemetry collector listens (OTLP over HTTP). Empty: nothing is sent.
+OTEL_EXPORTER_OTLP_ENDPOINT = _text("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+OTEL_SERVICE_NAME = _text("OTEL_SERVICE_NAME", "countersign")
+OTEL_RUNS_MAX = _number("OTEL_RUNS_MAX", 200, low=1, high=10_000)
 API_WAIT_MAX_S = _number("API_WAIT_MAX_S", 25, low=0, high=120)
 
 # Notifications: how people and other systems hear of what waits. Without EMAIL_URL no mail is sent.
@@ -538,5 +662,11 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # RQ writes three lines for every ring of the bell.
     # Every mistyped address is a warning of Django's, as long as whoever typed it likes.
-    "loggers": {"rq": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    # And the client of models a line for every request, with its address.
+    "loggers": {
+        "rq": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "httpx2": {"level": "WARNING"},
+        "openai": {"level": "WARNING"},
+    },
 }

@@ -2,12 +2,13 @@
 
 from django.urls import include, path, re_path
 
-from orchestrator.api import health, problems
+from orchestrator.api import health, metrics, problems
 from orchestrator.api.app import api
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("api/v1/", api.urls),
     re_path(r"^api/(?P<path>.*)$", problems.not_found),
     path("", include("review.urls")),

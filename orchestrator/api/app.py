@@ -10,19 +10,24 @@ from ninja.openapi.docs import DocsBase
 from ninja.parser import Parser
 
 from orchestrator.api import (
+    agents,
     backtests,
     calibration,
     certificates,
     contracts,
     dead_letters,
+    endpoints,
     evaluation_sets,
     events,
+    memory,
     policies,
     problems,
     proposals,
     routes,
     rules,
     runs,
+    tools,
+    traces,
     workflows,
 )
 from orchestrator.core.codec import JsonLimits, safe_json
@@ -62,13 +67,18 @@ api = NinjaAPI(
 api.add_router("", proposals.router)
 api.add_router("", certificates.router)
 api.add_router("", runs.router)
+api.add_router("", traces.router)
 api.add_router("", workflows.router)
 api.add_router("", rules.router)
 api.add_router("", policies.router)
+api.add_router("", agents.router)
+api.add_router("", endpoints.router)
 api.add_router("", backtests.router)
 api.add_router("", evaluation_sets.router)
 api.add_router("", calibration.router)
+api.add_router("", memory.router)
 api.add_router("", contracts.router)
+api.add_router("", tools.router)
 api.add_router("", events.router)
 api.add_router("", dead_letters.router)
 api.add_router("", routes.router)

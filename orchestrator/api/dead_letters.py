@@ -23,7 +23,6 @@ from orchestrator.api.routing_schemas import (
 )
 from orchestrator.api.schemas import ProblemOut
 from orchestrator.core import typeid
-from orchestrator.core.codec import read as read_json
 from orchestrator.core.errors import BadInput, NotFound
 from orchestrator.models import InboundEvent
 
@@ -165,14 +164,13 @@ def _line(event: InboundEvent) -> DeadLetterLineOut:
 
 
 def _render(event: InboundEvent) -> DeadLetterOut:
-    envelope = read_json(event.envelope)
     after = routing_queries.attempt_after(event)
     return DeadLetterOut(
         **_line(event).model_dump(),
         contract_version=event.contract_version.number if event.contract_version else None,
         route=event.route,
         run=event.run_id,
-        envelope=envelope if isinstance(envelope, dict) else {},
+        envelope=routing_queries.shown_envelope(event),
         replaces=event.replaces_id,
         replaced_by=after.pk if after else None,
         handled_by=event.handled_by.get_username() if event.handled_by else None,

@@ -21,7 +21,10 @@ from orchestrator.api.schemas import (
     EventOut,
     EventPageOut,
     EventsIn,
+    PartOut,
     ProblemOut,
+    RoundOut,
+    RouteOut,
     RunIn,
     RunLineOut,
     RunOut,
@@ -35,8 +38,9 @@ from orchestrator.api.schemas import (
 from orchestrator.core import typeid
 from orchestrator.core.codec import read as read_json
 from orchestrator.core.errors import BadInput, NotFound
-from orchestrator.core.state import RunState
+from orchestrator.core.state import Round, RunState
 from orchestrator.models import ApiToken, Event, Run
+from orchestrator.telemetry.spans import read_traceparent
 
 WAIT_STEP_S = 0.25
 # A page of events ends early rather than hold a hundred outputs of a megabyte.
@@ -61,9 +65,10 @@ def start(request: HttpRequest, wish: RunIn) -> HttpResponse:
             workflow=wish.workflow,
             intent=wish.intent,
             external_id=wish.external_id,
+            traceparent=_traceparent(request),
         )
         location = {"Location": f"{request.path}/{run.pk}"}
-        return _answer(_find(request, run.pk), status=201, headers=location)
+        return _answer(find_run(request, run.pk), status=201, headers=location)
 
     return once(request, begin)
 
@@ -108,12 +113,12 @@ def read(request: HttpRequest, run_id: str, query: Query[RunWaitIn]) -> RunOut:
     """With `wait`, answers as soon as the run has ended or waits itself, or when time is up."""
     refuse_unknown(request, RunWaitIn)
     deadline = time.monotonic() + min(query.wait, settings.API_WAIT_MAX_S)
-    run = _find(request, run_id)
+    run = find_run(request, run_id)
     while run.status not in AT_REST and time.monotonic() < deadline:
         # A waiting request must not sit on a database connection that others need.
         connection.close()
         time.sleep(WAIT_STEP_S)
-        run = _find(request, run_id)
+        run = find_run(request, run_id)
     return render(run)
 
 
@@ -152,7 +157,7 @@ def browse(request: HttpRequest, query: Query[RunsIn]) -> RunPageOut:
 def events(request: HttpRequest, run_id: str, query: Query[EventsIn]) -> EventPageOut:
     """In the order it happened. A page of long events ends early; `next` says where to go on."""
     refuse_unknown(request, EventsIn)
-    run = _find(request, run_id)
+    run = find_run(request, run_id)
     rows = Event.objects.filter(run=run, seq__gt=query.after).order_by("seq")
     page: list[EventOut] = []
     size = 0
@@ -176,10 +181,19 @@ def render(run: Run) -> RunOut:
         events=run.seq,
         spent=SpentOut.from_orm(state.spent),
         works=_works(state),
+        rounds=[_round(known) for known in state.rounds],
+        notes=[*state.notes],
         proposals=sorted(state.proposals),
         error=dict(state.error) if state.error else None,
+        route=RouteOut.from_orm(state.route) if state.route.by else None,
         output=queries.output_of_run(run, state) if completed else None,
     )
+
+
+def _traceparent(request: HttpRequest) -> str:
+    """The caller's own span, below which the run hangs in their traces; what is no such thing is not kept."""
+    said = request.headers.get("traceparent", "")
+    return said if read_traceparent(said) else ""
 
 
 def _line(run: Run) -> RunLineOut:
@@ -214,6 +228,14 @@ def _works(state: RunState) -> list[WorkOut]:
     ]
 
 
+def _round(known: Round) -> RoundOut:
+    parts = [
+        PartOut(who=part.who, status=part.status, why=part.why, seq=part.seq, child=part.child)
+        for part in known.parts
+    ]
+    return RoundOut(plan=known.plan, parts=parts)
+
+
 def _event(event: Event) -> EventOut:
     facts = read_json(event.payload)
     return EventOut(
@@ -231,11 +253,11 @@ def _change(
     request: HttpRequest, run_id: str, what: str, change: Callable[[Run], None]
 ) -> HttpResponse:
     """Of one's own runs; of others' only for who administers them."""
-    run = _find(request, run_id)
+    run = find_run(request, run_id)
     if run.token_id != token_of(request).pk:
         require(actor_of(request), "runs.cancel", what)
     change(run)
-    return _answer(_find(request, run_id))
+    return _answer(find_run(request, run_id))
 
 
 def _answer(run: Run, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
@@ -247,9 +269,9 @@ def _answer(run: Run, *, status: int = 200, headers: dict[str, str] | None = Non
     )
 
 
-def _find(request: HttpRequest, run_id: str) -> Run:
+def find_run(request: HttpRequest, run_id: str) -> Run:
     """Somebody else's run and no run at all look the same from outside."""
-    visible = _visible_to(token_of(request)).select_related(
+    visible = visible_runs(token_of(request)).select_related(
         "workflow_version__workflow", "started_by"
     )
     found = visible.filter(pk=run_id).first() if typeid.is_id(run_id, "run") else None
@@ -258,5 +280,5 @@ def _find(request: HttpRequest, run_id: str) -> Run:
     return found
 
 
-def _visible_to(token: ApiToken) -> QuerySet[Run]:
+def visible_runs(token: ApiToken) -> QuerySet[Run]:
     return Run.objects.all() if token.may("read") else Run.objects.filter(token=token)

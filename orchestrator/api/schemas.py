@@ -253,8 +253,29 @@ class WorkflowLineOut(Schema):
     created_by: str | None
 
 
+class CallCostOut(Schema):
+    who: str
+    agent: str
+    micros: int | None = Field(description="millionths; null when nobody knows")
+    basis: str = Field(description="past: the mean of past calls; limits: the most it may; unknown")
+
+
+class EstimateOut(Schema):
+    """What one run is going to cost: each member once, and the judge."""
+
+    calls: list[CallCostOut]
+    known_micros: int = Field(description="of all calls whose cost is known")
+    unknown: int = Field(description="calls that the sum lacks")
+    at_most_micros: int = Field(description="the budget; no run may cost more")
+    workflow: str = Field(description="whose run, where it is one inside; else empty")
+
+
 class WorkflowVersionOut(WorkflowLineOut):
     definition: dict[str, Any] = Field(description="as it is stored, with every default filled in")
+    estimate: EstimateOut | None = Field(None, description="of a consensus what a run costs")
+    estimates_inside: list[EstimateOut] = Field(
+        description="of each consensus that its runs start, what one run of that costs"
+    )
 
 
 class WorkflowPageOut(Schema):
@@ -331,7 +352,7 @@ class SpentOut(Schema):
 
 
 class WorkOut(Schema):
-    """A stage of a pipeline, or the work of a machine's state."""
+    """A stage of a pipeline, the work of a machine's state, or what a pattern asks for."""
 
     name: str
     status: str
@@ -342,6 +363,37 @@ class WorkOut(Schema):
     review_item: str
     proposal: str
     child: str
+
+
+class PartOut(Schema):
+    """A task of a supervisor's round, or a member of a consensus."""
+
+    who: str
+    status: str = Field(description="queued, running, done, skipped, given_up")
+    why: str = Field(description="why it is a gap")
+    seq: int = Field(description="the event of its answer; 0 without one")
+    child: str
+
+
+class RoundOut(Schema):
+    plan: int = Field(description="the event in which the supervisor says what is to be done")
+    parts: list[PartOut]
+
+
+class RouteOut(Schema):
+    """Whom a router gave the request, and what that was decided by."""
+
+    by: str = Field(description="rule, model or fallback")
+    workers: list[str] = Field(description="one after the other; the first was chosen")
+    rule: str
+    cause: str = Field(description="why it came to the fallback worker")
+    why: str
+    confidence: float | None
+    features: dict[str, Any] = Field(description="what the rules looked at")
+    claims: dict[str, Any] = Field(description="what the model says that it went by")
+    errors: dict[str, Any] = Field(description="rules that could not be evaluated, and why")
+    suggested: str = Field(description="whom the model named where it was not followed")
+    failed: str = Field(description="the worker that the fallback worker took over from")
 
 
 class RunOut(Schema):
@@ -359,11 +411,14 @@ class RunOut(Schema):
     events: int
     spent: SpentOut
     works: list[WorkOut]
+    rounds: list[RoundOut] = Field(description="that are over: of a supervisor, or of a consensus")
+    notes: list[str] = Field(description="what has to be said about how it went")
     proposals: list[str]
     error: dict[str, Any] | None = Field(
         description="who, where, why, whether to retry, and the `cause` it came from"
     )
-    output: Any = Field(None, description="of a run that completed: what its last work said")
+    route: RouteOut | None = Field(None, description="of a router that has decided")
+    output: Any = Field(None, description="of a run that completed: what it came to")
 
 
 class RunLineOut(Schema):

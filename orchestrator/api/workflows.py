@@ -12,6 +12,7 @@ from orchestrator.actions.workflows import save as save_workflow
 from orchestrator.api.auth import Bearer, actor_of
 from orchestrator.api.schemas import (
     DefinitionProblemOut,
+    EstimateOut,
     ProblemOut,
     Slug,
     WorkflowLineOut,
@@ -20,6 +21,7 @@ from orchestrator.api.schemas import (
     WorkflowVersionOut,
 )
 from orchestrator.core.errors import NotFound
+from orchestrator.cost_queries import estimates_of
 from orchestrator.models import WorkflowVersion
 
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -105,4 +107,11 @@ def _line(version: WorkflowVersion) -> WorkflowLineOut:
 
 
 def _render(version: WorkflowVersion) -> WorkflowVersionOut:
-    return WorkflowVersionOut(**_line(version).model_dump(), definition=queries.content_of(version))
+    content = queries.content_of(version)
+    found = [EstimateOut.from_orm(one) for one in estimates_of(version.workflow.slug, content)]
+    return WorkflowVersionOut(
+        **_line(version).model_dump(),
+        definition=content,
+        estimate=next((one for one in found if not one.workflow), None),
+        estimates_inside=[one for one in found if one.workflow],
+    )

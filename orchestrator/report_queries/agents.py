@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from django.conf import settings
 
@@ -12,6 +12,7 @@ from orchestrator.core.statistics.calibration import Reliability, reliability
 from orchestrator.core.statistics.figures import Outcomes
 from orchestrator.core.statistics.intervals import Bounds, Rate, difference
 from orchestrator.core.statistics.judged import Judged
+from orchestrator.core.statistics.latency import Latency
 from orchestrator.report_queries import counted
 from orchestrator.report_queries.counted import Name
 from orchestrator.report_queries.scope import OF_PROPOSALS, Scope, Tally
@@ -43,6 +44,7 @@ class Cost:
     tokens_out: int
     # Millionths of the unit that agents are priced in.
     money_micros: int
+    latency: Latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +147,33 @@ def _difference(rate: Rate, before: AgentVersion) -> Difference:
     return Difference(to=before.agent_version, share=share, bounds=bounds)
 
 
+def costs(scope: Scope, agents: Sequence[str]) -> dict[Name, Cost]:
+    """Of all versions of these agents that were called, whether they ever proposed anything or not."""
+    return _sums(scope, "s.agent = ANY(%(agents)s)", {"agents": list(agents)})
+
+
 def _costs(scope: Scope, names: Sequence[Name]) -> dict[Name, Cost]:
+    return _sums(scope, counted.AMONG, counted.among(names))
+
+
+def _sums(scope: Scope, which: LiteralString, values: dict[str, list[str]]) -> dict[Name, Cost]:
     sums = counted.rows(
         f"""
         SELECT {counted.NAME}, sum(c.calls), sum(c.failed), sum(c.unknown), sum(c.tokens_in), sum(c.tokens_out),
-               sum(c.money_micros)
+               sum(c.money_micros), sum(c.took_ms), sum(c.within_1s), sum(c.within_5s), sum(c.within_15s),
+               sum(c.within_60s)
           FROM orchestrator_callday c JOIN orchestrator_segment s ON s.id = c.segment_id
-         WHERE {counted.within(scope, apart=True)} AND {counted.AMONG} GROUP BY {counted.NAME}
+         WHERE {counted.within(scope, apart=True)} AND {which} GROUP BY {counted.NAME}
         """,
-        counted.values_of(scope, **counted.among(names)),
+        counted.values_of(scope, **values),
     )
-    return {(agent, version): Cost(*map(int, numbers)) for agent, version, *numbers in sums}
+    return {(agent, version): _cost(*map(int, numbers)) for agent, version, *numbers in sums}
+
+
+def _cost(calls: int, *more: int) -> Cost:
+    failed, unknown, tokens_in, tokens_out, money_micros, took_ms, *within = more
+    latency = Latency(calls, took_ms, tuple(within))
+    return Cost(calls, failed, unknown, tokens_in, tokens_out, money_micros, latency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ STRATA_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Stratum:
+class AuditedStratum:
     """Proposals of these days of one agent version and action that the policy treated alike.
 
     Of `examined` those that are `wrong` were settled for good. Whatever is in dispute, unsettled, open or
@@ -53,9 +53,9 @@ class Audits:
     # The same error as an estimate: `share` times 1,000 is the "per 1,000" of the page.
     estimate: Weighted
     # Only accepts; what most is known of comes first.
-    accepted: tuple[Stratum, ...]
+    accepted: tuple[AuditedStratum, ...]
     # Blind labels of what was not accepted, where any were drawn.
-    others: tuple[Stratum, ...]
+    others: tuple[AuditedStratum, ...]
     # There were more strata than STRATA_MAX; every sum is over all of them.
     has_more: bool
     disputed: int
@@ -93,7 +93,7 @@ _POOL: LiteralString = "c.disposition, c.chance"
 _KEY: LiteralString = f"s.agent, s.agent_version, s.action, {_POOL}"
 
 
-def _strata(scope: Scope) -> list[Stratum]:
+def _strata(scope: Scope) -> list[AuditedStratum]:
     """What most is known of comes first, then what there is most of; one more where there are more."""
     found = counted.rows(
         f"""
@@ -109,7 +109,7 @@ def _strata(scope: Scope) -> list[Stratum]:
     return [_stratum(line) for line in found]
 
 
-def _pools(scope: Scope) -> list[Stratum]:
+def _pools(scope: Scope) -> list[AuditedStratum]:
     """All there is, with those in one that the same chance was drawn from; they have no names."""
     found = counted.rows(
         f"""
@@ -150,10 +150,10 @@ _SUMS: LiteralString = ", ".join(
 )
 
 
-def _stratum(line: Sequence[Any]) -> Stratum:
+def _stratum(line: Sequence[Any]) -> AuditedStratum:
     agent, agent_version, action, disposition, chance, total, drawn, *counts = line
     of = dict(zip(_OUTCOMES, counts, strict=True))
-    return Stratum(
+    return AuditedStratum(
         agent=agent,
         agent_version=agent_version,
         action=action,

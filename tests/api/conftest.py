@@ -19,7 +19,7 @@ REFUND: dict[str, Any] = {
     "confidence": 0.95,
     "rationale": "photo shows damage",
     "context": {"customer": {"age_days": 4}, "confirmed": True},
-    "tainted": ["/args/reason"],
+    "tainted": [],
     "trace": {"tokens_in": 1800, "tokens_out": 90, "cost_usd": 0.004},
 }
 

@@ -71,6 +71,19 @@ def test_it_tells_what_became_of_it(call: Call, bearer: str, start: Start) -> No
     assert answer["error"] is None
 
 
+def test_it_tells_where_a_router_sent_it(call: Call, bearer: str) -> None:
+    worker = {"description": "all", "agent": runs.scripted("one", 1)}
+    rules = [{"name": "big", "if": "intent.amount > 5", "to": "desk"}]
+    workers = {"desk": worker, "person": worker}
+    definition = {"pattern": "router", "rules": rules, "workers": workers, "fallback": "person"}
+    runs.save("desk", definition)
+    body = {"workflow": "desk", "intent": {"amount": 7}}
+    route = call("POST", "/runs", body, bearer=bearer).json()["route"]
+    assert (route["by"], route["rule"], route["workers"]) == ("rule", "big", ["desk"])
+    assert route["features"] == {"intent.amount": 7}
+    assert route["confidence"] is None
+
+
 def test_it_tells_the_whole_chain_of_errors(call: Call, bearer: str, start: Start) -> None:
     made = start("failing")
     work_all()
@@ -294,10 +307,17 @@ def test_a_page_costs_the_same_however_many_there_are(
 OPERATIONS = [
     ("GET", ""),
     ("GET", "/events"),
+    ("GET", "/trace"),
     ("POST", "/signals"),
     ("POST", "/cancel"),
 ]
-BODIES = {"": None, "/events": None, "/signals": {"name": "reply"}, "/cancel": {"reason": "x"}}
+BODIES = {
+    "": None,
+    "/events": None,
+    "/trace": None,
+    "/signals": {"name": "reply"},
+    "/cancel": {"reason": "x"},
+}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -354,6 +374,7 @@ def test_other_scopes_have_nothing_to_do_with_runs(call: Call, token: Issue, sco
         ("GET", "/runs", None),
         ("GET", "/runs/x", None),
         ("GET", "/runs/x/events", None),
+        ("GET", "/runs/x/trace", None),
         ("POST", "/runs/x/signals", {"name": "a"}),
         ("POST", "/runs/x/cancel", {"reason": "a"}),
     ):
@@ -375,3 +396,20 @@ def test_without_a_token_nothing_is_told(call: Call, bearer: str | None) -> None
         *((method, f"/runs/x{path}") for method, path in OPERATIONS),
     ):
         assert call(method, path, {}, bearer=bearer).status_code == 401
+
+
+def test_a_supervisors_run_says_what_became_of_each_task(
+    call: Call, bearer: str, start: Start
+) -> None:
+    made = start("pool")
+    work_all()
+    found = call("GET", f"/runs/{made['id']}", bearer=bearer).json()
+    assert [part["status"] for part in found["rounds"][0]["parts"]] == [
+        "done",
+        "done",
+        "skipped",
+        "given_up",
+    ]
+    assert found["output"]["result"] == "A-20931 was paid twice."
+    assert [gap["worker"] for gap in found["output"]["gaps"][:2]] == ["closer", "nobody"]
+    assert found["notes"] == found["output"]["notes"]

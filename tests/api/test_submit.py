@@ -48,11 +48,11 @@ def test_the_least_that_can_be_sent(call: Call) -> None:
 
 
 def test_everything_sent_is_kept(call: Call) -> None:
-    call("POST", "/proposals", REFUND)
+    call("POST", "/proposals", REFUND | {"tainted": ["/args/reason"]})
     proposal = Proposal.objects.get()
     assert proposal.args == REFUND["args"]
     assert proposal.context == REFUND["context"]
-    assert proposal.tainted == REFUND["tainted"]
+    assert proposal.tainted == ["/args/reason"]
     assert proposal.trace == REFUND["trace"]
     assert (proposal.external_id, proposal.model) == (REFUND["external_id"], REFUND["model"])
 

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.core.schemas import check
 from orchestrator.models import AuditEntry, WorkflowVersion
+from tests import runs
 from tests.api.conftest import REFUND, Call
 from tests.conftest import Cast
 
@@ -124,3 +125,21 @@ def test_the_format_can_be_downloaded(call: Call) -> None:
     schema = call("GET", "/workflows/schema", bearer=None).json()
     assert check(schema, PLAN) == []
     assert check(schema, {**PLAN, "stages": []}) != []
+
+
+def test_a_consensus_is_answered_with_what_a_run_costs(call: Call, admin: str) -> None:
+    body = call("PUT", "/workflows/council", runs.COUNCIL, bearer=admin).json()
+    assert body["definition"]["quorum"] == 2
+    found = body["estimate"]
+    assert [one["who"] for one in found["calls"]] == ["first", "second", "third", "judge"]
+    assert {one["basis"] for one in found["calls"]} == {"limits"}
+    assert (found["known_micros"], found["unknown"]) == (4 * 4_200, 0)
+    assert found["at_most_micros"] == body["definition"]["budget"]["money_micros"]
+    runs.start("council")
+    again = call("GET", "/workflows/council", bearer=admin).json()["estimate"]["calls"]
+    assert [one["basis"] for one in again] == ["past", "past", "limits", "past"]
+    assert call("PUT", "/workflows/pool", runs.POOL, bearer=admin).json()["estimate"] is None
+    asks = {"pattern": "pipeline", "stages": [{"name": "ask", "workflow": "council"}]}
+    body = call("PUT", "/workflows/asks", asks, bearer=admin).json()
+    assert body["estimate"] is None
+    assert [one["workflow"] for one in body["estimates_inside"]] == ["council"]

@@ -15,7 +15,7 @@ from orchestrator.engine import background
 from orchestrator.engine.background import Background
 from orchestrator.engine.crew import Crew
 from orchestrator.engine.hear import listen
-from orchestrator.jobs import DESK
+from orchestrator.jobs import BACKGROUND, DESK
 from orchestrator.management.processes import keep_running
 from orchestrator.queue import serve
 
@@ -71,7 +71,7 @@ def work(queue: str, threads: int) -> int:
 def _crew(queue: str, threads: int) -> Crew | Background:
     """Long jobs are no commands: they have a loop of their own."""
     if queue == background.QUEUE:
-        return Background()
+        return Background(BACKGROUND)
     return Crew(queue, threads=threads, desk=DESK)
 
 

@@ -11,8 +11,10 @@ from orchestrator import queries
 from orchestrator.actions import workflows
 from orchestrator.actions.actor import Actor
 from orchestrator.actions.workflows import save as save_workflow
-from orchestrator.core.codec import Json, JsonLimits, safe_json
+from orchestrator.core.codec import Json, JsonLimits, read, safe_json
+from orchestrator.core.cost_estimate import estimate_sentence
 from orchestrator.core.errors import CountersignError, DefinitionInvalid, Problem
+from orchestrator.cost_queries import estimates_of
 
 
 class Command(BaseCommand):
@@ -47,13 +49,20 @@ class Command(BaseCommand):
     def _save(self, slug: str, file: Path, by: str) -> None:
         saved = save_workflow(_actor(by), slug, _read(file))
         said = "is saved" if saved.is_new else "says the same already; nothing was saved"
-        self.stdout.write(f"{saved.version} {said}.")
+        self.stdout.write(f"{saved.version} {said}.{self._costs(slug, saved.version.definition)}")
 
     def _check(self, file: Path) -> None:
         found = workflows.check(_read(file))
         if found:
             raise CommandError(_listed(found, "It could not be saved"))
-        self.stdout.write(f"{file} can be saved.")
+        whole = workflows.complete("", _read(file))
+        self.stdout.write(f"{file} can be saved.{self._costs('', whole)}")
+
+    def _costs(self, slug: str, definition: str) -> str:
+        """Of a consensus, and of each that it starts, what each run is going to cost."""
+        whole = read(definition)
+        found = estimates_of(slug, whole) if isinstance(whole, dict) else []
+        return "".join(f"\n{estimate_sentence(one)}" for one in found)
 
     def _show(self, slug: str, number: int | None) -> None:
         version = queries.workflow_version(slug, number)
