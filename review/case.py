@@ -11,6 +11,7 @@ from orchestrator.core.definitions import DIRECT
 from orchestrator.models import Proposal, ReviewItem
 from review import gold_reads, item_reads, reads
 from review.access import may
+from review.agent_change import AgentChange, agent_change_of
 from review.deciding import decision_facts
 from review.htmx import tag_of
 from review.once import once
@@ -72,9 +73,9 @@ def case_page(request: HttpRequest, case: reads.Case) -> dict[str, Any]:
     )
 
 
-def change_of(proposal: Proposal) -> RuleChange | PolicyChange | None:
+def change_of(proposal: Proposal) -> RuleChange | PolicyChange | AgentChange | None:
     """What a change of Countersign itself would change."""
-    return rule_change_of(proposal) or policy_change_of(proposal)
+    return rule_change_of(proposal) or policy_change_of(proposal) or agent_change_of(proposal)
 
 
 def _poll_s(case: reads.Case, is_undoable: bool) -> float:

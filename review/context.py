@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from orchestrator import tool_queries
 from review import audit_reads, notice_reads, queue_reads
 from review.access import may, must_add_factor, role_names
 from review.presentation.counts import counted
@@ -35,6 +36,9 @@ NAVIGATION = (
     Entry("policies", "Policies", "target", "g i", "policies.view"),
     Entry("calibration", "Calibration", "gauge", "g b", "calibration.view"),
     Entry("workflows", "Workflows", "workflow", "g w", "runs.view", is_apart=True),
+    Entry("agents", "Agents", "bot", "g e", "agents.view"),
+    Entry("memory", "Memory", "rows-3", "g m", "memory.view"),
+    Entry("tools", "Tools", "wrench", "g y", "tools.view"),
     Entry("contracts", "Contracts", "braces", "g c", "contracts.view"),
     Entry("routing", "Routing", "route", "g o", "routing.view"),
     Entry("reports", "Reports", "trending-up", "g t", "reports.view", is_apart=True),
@@ -56,6 +60,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("teams", "Teams", "users", "teams.edit"),
     Setting("reasons", "Reasons", "tag", "reasons.edit"),
     Setting("webhooks", "Webhooks", "webhook", "webhooks.edit"),
+    Setting("endpoints", "Endpoints", "send", "agents.edit"),
+    Setting("tokens", "Tokens", "lock", "tokens.issue"),
 )
 # For whoever may open one of those pages.
 SETTINGS_ENTRY = Entry("settings", "Settings", "settings", "g s", "")
@@ -118,6 +124,12 @@ class Page:
     def audits_waiting(self) -> str:
         """Of every class, whoever may judge them."""
         count = audit_reads.waiting_count()
+        return counted(count) if count else ""
+
+    @property
+    def tools_waiting(self) -> str:
+        """For those who may approve of them."""
+        count = tool_queries.waiting_count() if may(self.request.user, "tools.edit") else 0
         return counted(count) if count else ""
 
     @cached_property

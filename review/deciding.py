@@ -63,7 +63,7 @@ SILENCE = {
 # Why the reader gets no buttons, by the words of queue_queries.why_not.
 REFUSALS = {
     "role": "You may look. Deciding needs the role reviewer or admin.",
-    "admin": "You may look. Changes of rules and policies are decided by an admin.",
+    "admin": "You may look. Changes of Countersign are decided by an admin.",
     "decided": "You have decided; another person must as well.",
     "own": "This came from you or your own token, so somebody else must decide.",
     "editor": "You edited it and its risk is high, so somebody else must approve it.",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, cast
 
 from django.contrib import messages
@@ -17,8 +16,6 @@ from orchestrator.core.errors import (
     BadInput,
     Conflict,
     CountersignError,
-    NotAllowed,
-    NotFound,
     TargetChanged,
 )
 from review import item_reads, reads
@@ -26,6 +23,7 @@ from review.came_from import back_to
 from review.case import case_page
 from review.htmx import aim, is_partial
 from review.item_page import matter, matter_page
+from review.statuses import status_of
 from review.target_state import told_changes
 
 FOLLOWS_S = 0.25
@@ -109,16 +107,6 @@ def refuse(request: HttpRequest, desk: Desk, error: CountersignError) -> HttpRes
         template += "#conflict" if isinstance(error, Conflict) else "#decide"
     response = render(request, template, facts, status=status_of(error))
     return aim(response, "#decide", "outerHTML")
-
-
-def status_of(error: CountersignError) -> HTTPStatus:
-    if isinstance(error, Conflict):
-        return HTTPStatus.CONFLICT
-    if isinstance(error, NotAllowed):
-        return HTTPStatus.FORBIDDEN
-    if isinstance(error, NotFound):
-        return HTTPStatus.NOT_FOUND
-    return HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def carry_out(

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from orchestrator import routing_queries
-from orchestrator.core.codec import read
-from orchestrator.core.policy.routing import Dead, Route, Trial, route, stored_routes, trials
+from orchestrator.core.codec import canonical, read
+from orchestrator.core.policy.masking import mask_text, secrets_of
+from orchestrator.core.policy.routing import Dead, Route, route, stored_routes, trials
 from orchestrator.models import InboundEvent, RouteTable
 from orchestrator.routing_queries import Budget, Handler
 from review.paging import Page, newest_first
@@ -36,7 +37,9 @@ class Letter(NamedTuple):
 class Asked(NamedTuple):
     """One route that was asked about one event."""
 
-    trial: Trial
+    route: Route
+    # In words, without what the contract of the event hides.
+    reason: str
     look: Look
 
 
@@ -120,21 +123,30 @@ def letter_reason(reason: str) -> str:
     return letters.reason_label(reason)
 
 
+def _attributes(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in envelope.items() if name != "data"}
+
+
 def letter_page(event: InboundEvent) -> dict[str, Any]:
-    envelope: Any = read(event.envelope)
-    attributes = {name: value for name, value in envelope.items() if name != "data"}
+    stored: Any = read(event.envelope)
+    secrets = secrets_of(stored.get("data"), routing_queries.masked_in(event))
+    envelope = routing_queries.shown_envelope(event)
     text = pretty(envelope)
-    tried = trials(routes_of(event.routes), attributes, envelope.get("data"))
+    tried = trials(routes_of(event.routes), _attributes(stored), stored.get("data"))
     return {
         "event": event,
         "look": letters.EVENTS[event.status],
         "reason": letters.reason_label(event.reason),
         "advice": letters.ADVICE.get(event.reason, ""),  # type: ignore[call-overload]
-        "attributes": attributes,
+        "attributes": _attributes(envelope),
         "data": envelope.get("data"),
         "has_data": "data" in envelope,
-        "tried": [Asked(one, letters.TRIALS[one.result]) for one in tried],
+        "tried": [
+            Asked(one.route, mask_text(one.reason, secrets), letters.TRIALS[one.result])
+            for one in tried
+        ],
         "envelope": text,
+        "masked": canonical(envelope) != canonical(stored),
         "envelope_rows": min(ROWS_MAX, text.count("\n") + 2),
         "before": event.replaces_id,
         "after": routing_queries.attempt_after(event),
@@ -177,6 +189,5 @@ def moved(routes: Sequence[Route]) -> tuple[int, list[Moved]]:
 
 def _goes(routes: Sequence[Route], event: InboundEvent) -> str:
     envelope: Any = read(event.envelope)
-    attributes = {name: value for name, value in envelope.items() if name != "data"}
-    found = route(routes, attributes, envelope.get("data"))
+    found = route(routes, _attributes(envelope), envelope.get("data"))
     return letters.reason_label(found.reason) if isinstance(found, Dead) else found.workflow

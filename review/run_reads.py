@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Left, Length, NullIf
 from django.shortcuts import get_object_or_404
 
 from orchestrator import queries
+from orchestrator.core import definitions
 from orchestrator.core.codec import read
 from orchestrator.core.plan import Plan, read_plan
 from orchestrator.core.state import RunState
@@ -128,6 +129,10 @@ class RunCase:
         return self.plan.pattern == "direct"
 
     @property
+    def has_memory(self) -> bool:
+        return definitions.has_memory(self.definition)
+
+    @property
     def has_ended(self) -> bool:
         return self.run.ended_at is not None or self.state.has_ended
 
@@ -192,7 +197,8 @@ def _children_of(run: Run) -> QuerySet[Run]:
 def _marks(run: Run, state: RunState) -> dict[int, Entry]:
     wanted = {1}
     for work in state.works.values():
-        wanted |= {work.visit, work.seq, *(part.seq for part in work.parts)}
+        wanted |= {work.visit, work.seq, work.tasks_at, *(part.seq for part in work.parts)}
+    wanted |= {known.plan for known in state.rounds}
     found = Event.objects.filter(run=run, seq__in=wanted - {0})
     return {entry.seq: entry for entry in _entries(found)}
 

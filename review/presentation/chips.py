@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orchestrator.models import ReviewItem
+from orchestrator.models import ApiToken, ReviewItem
 from review.presentation.icons import icon
 from review.presentation.times import due, left
 
@@ -54,6 +54,13 @@ BACKTESTS = {
     "cancelled": Look("Cancelled", "quiet", "ban", is_final=True),
     "failed": Look("Failed", "bad", "circle-alert", is_final=True),
 }
+TOKENS = {
+    "good": Look("Good", "ok", "circle-check"),
+    "revoked": Look("Revoked", "bad", "ban", is_final=True),
+    "expired": Look("Expired", "quiet", "clock", is_final=True),
+    "owner switched off": Look("Its owner is switched off", "warn", "ban"),
+}
+TOKEN_ENDS_SOON = timedelta(days=7)
 RESULTS = {
     "pass": Look("passes", "ok", "circle-check"),
     "fail": Look("does not hold", "bad", "circle-x"),
@@ -157,3 +164,10 @@ def deadline_tone(item: ReviewItem) -> str:
         return "bad"
     whole: timedelta = item.due_at - item.created_at
     return "warn" if now - item.created_at >= LATE_SHARE * whole else "quiet"
+
+
+def token_look(token: ApiToken) -> Look:
+    ends = token.expires_at
+    if token.state == "good" and ends and ends - timezone.now() < TOKEN_ENDS_SOON:
+        return Look("Ends soon", "warn", "hourglass")
+    return TOKENS[token.state]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from orchestrator.core.definition_schema import WORKS
 from review.presentation.money import cost
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -52,9 +53,43 @@ class Share(NamedTuple):
 def rows_of(definition: Mapping[str, Any]) -> list[Row]:
     if definition["pattern"] == "pipeline":
         return [_row(stage["name"], stage, _needs(stage, at)) for at, stage in _stages(definition)]
+    if definition["pattern"] == "router":
+        return list(_router(definition))
     if definition["pattern"] == "machine":
         return [_state(name, state) for name, state in ordered_states(definition)]
-    return []
+    if definition["pattern"] == "mesh":
+        return [_row(name, peer, []) for name, peer in definition["peers"].items()]
+    if definition["pattern"] == "supervisor":
+        return _supervised(definition)
+    return _weighed(definition) if definition["pattern"] == "consensus" else []
+
+
+def _supervised(definition: Mapping[str, Any]) -> list[Row]:
+    rounds, at_once = definition["rounds"], definition["at_once"]
+    stops = definition["stops_at"]
+    facts = [
+        f"plans at most {rounds:,} round{'s' * (rounds > 1)}, {at_once:,} tasks at once",
+        f"begins nothing more from {stops['tokens']:,} tokens or {cost(stops['money_micros'])} on",
+    ]
+    boss = _row("supervisor", definition["supervisor"], facts)
+    boss.limits.append(f"{definition['tasks_at_most']:,} tasks a round")
+    boss.limits.append(f"{lasting(definition['deadline_seconds'])} a round")
+    workers = definition["workers"].items()
+    told = [
+        _row(name, worker, [worker["description"]] if worker["description"] else [])
+        for name, worker in workers
+    ]
+    return [boss, *told]
+
+
+def _weighed(definition: Mapping[str, Any]) -> list[Row]:
+    facts = ["is handed the intent alone, and sees no other member’s answer"]
+    members = [_row(name, member, facts) for name, member in definition["members"].items()]
+    for row in members:
+        row.limits.append(f"{lasting(definition['deadline_seconds'])} in all")
+    asks = [f"{name}: {asks}" for name, asks in definition["rubric"].items()]
+    count = f"hears at least {definition['quorum']} of {len(members)} members, by letters"
+    return [*members, _row("judge", definition["judge"], [count, *asks])]
 
 
 def budget_of(definition: Mapping[str, Any]) -> list[Share]:
@@ -86,7 +121,7 @@ def exits_of(state: Mapping[str, Any]) -> list[Exit]:
 
 
 def kind_of(work: Mapping[str, Any]) -> str:
-    return next(kind for kind in ("agent", "approval", "signal", "workflow") if kind in work)
+    return next(kind for kind in WORKS if kind in work)
 
 
 def about(work: Mapping[str, Any]) -> str:
@@ -96,9 +131,17 @@ def about(work: Mapping[str, Any]) -> str:
         return str(work["approval"]["question"])
     if kind == "signal":
         return str(work["signal"]["name"])
-    if kind == "workflow":
-        return str(work["workflow"])
+    if kind in {"workflow", "collect"}:
+        return str(work[kind])
+    if kind in {"publish", "subscribe"}:
+        return str(work[kind]["topic"])
     return str(work["agent"].get("name", work["agent"]["kind"]))
+
+
+def handling(memory: Mapping[str, Any]) -> str:
+    """What a work may do with shared memory."""
+    does = [f"{verb} {', '.join(memory[verb])}" for verb in ("reads", "writes") if memory.get(verb)]
+    return ", ".join([*does, f"of {memory['space']}"] if "space" in memory else does)
 
 
 def lasting(seconds: int) -> str:
@@ -121,6 +164,7 @@ _SHARES: tuple[tuple[str, str, Callable[[int], str]], ...] = (
     ("wall_s", "Time", lasting),
     ("depth", "Depth", _whole),
     ("repeats", "Same state again", _whole),
+    ("turns", "Turns of a call", _whole),
 )
 
 
@@ -148,6 +192,22 @@ def _state(name: str, state: Mapping[str, Any]) -> Row:
     return Row(name, "state", "until something happens", [], [], "", "", exits)
 
 
+def _router(definition: Mapping[str, Any]) -> Iterator[Row]:
+    """The model first, then the workers; their rules have a table of their own."""
+    if "model" in definition:
+        model = definition["model"]
+        least = f"asked when no rule fits; followed from a confidence of {model['confidence_at_least']} on"
+        yield _row("route", model, [least])
+    for name, worker in definition["workers"].items():
+        facts = [worker["description"]] if worker["description"] else []
+        if name == definition["fallback"]:
+            facts.append("takes everything else" + _CATCHES[definition["on_failure"]])
+        yield _row(name, worker, facts)
+
+
+_CATCHES = {"fallback": ", and takes over from a worker that failed", "fail": ""}
+
+
 def _row(
     name: str, work: Mapping[str, Any], facts: list[str], exits: list[Exit] | None = None
 ) -> Row:
@@ -166,8 +226,16 @@ def _row(
 def _facts(work: Mapping[str, Any]) -> Iterator[str]:
     if work.get("proposes"):
         yield "proposes an action: guardrails and people decide before the run goes on"
+    if tools := work.get("tools"):
+        names = (tool if isinstance(tool, str) else tool["name"] for tool in tools)
+        yield f"may use {', '.join(names)}"
     if "for_each" in work:
-        yield f"called for each element of {work['for_each'] or 'the whole'}"
+        turns = f", {work['at_once']:,} at once" if "at_once" in work else ""
+        yield f"called for each element of {work['for_each'] or 'the whole'}{turns}"
+    if work.get("wait") is False:
+        yield "the run goes on meanwhile"
+    if memory := work.get("memory"):
+        yield f"memory: {handling(memory)}"
     if work.get("optional"):
         yield "optional: when it fails, the run goes on without it"
 
@@ -179,7 +247,9 @@ def _limits(work: Mapping[str, Any]) -> list[str]:
         return [people, f"within {lasting(asked['due_seconds'])}"]
     if "signal" in work:
         return [f"within {lasting(work['signal']['due_seconds'])}"]
-    if "workflow" in work:
+    if "subscribe" in work:
+        return [f"within {lasting(work['subscribe']['due_seconds'])}"]
+    if "agent" not in work:
         return []
     attempts = work["attempts"]
     found = [f"{lasting(work['timeout_seconds'])} a call"]

@@ -6,8 +6,8 @@ style sheet colours them. What a thing is shows by its shape and its icon, never
 
 import itertools
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
@@ -42,6 +42,11 @@ KINDS = {
     "approval": Kind("hexagon", "user", "approval"),
     "signal": Kind("flag", "inbox", "signal"),
     "workflow": Kind("frame", "workflow", "workflow"),
+    "collect": Kind("frame", "hourglass", "collects"),
+    "publish": Kind("flag", "bell", "publishes"),
+    "subscribe": Kind("flag", "inbox", "listens"),
+    "rules": Kind("open", "route", "chooses"),
+    "memory": Kind("frame", "rows-3", "memory"),
     "state": Kind("open", "hourglass", "waits"),
     "completed": Kind("pill", "circle-check", "ends"),
     "failed": Kind("pill", "circle-x", "ends"),
@@ -165,7 +170,7 @@ def draw(definition: str) -> Drawing | None:
     """The same for ever, as versions are; None for what is too large to be drawn."""
     found: Any = read(definition)
     is_pipeline = found["pattern"] == "pipeline"
-    nodes, ways = _pipeline(found) if is_pipeline else _machine(found)
+    nodes, ways = _READERS[found["pattern"]](found)
     if len(nodes) > BOXES_MAX or len(ways) > LINKS_MAX:
         return None
     drawing = _draw(nodes, ways, nodes[0].key)
@@ -211,6 +216,85 @@ def _machine(definition: Mapping[str, Any]) -> tuple[list[Node], list[Way]]:
     return nodes, [Way(*ends, tuple(labels)) for ends, labels in found.items()]
 
 
+# No worker can have a name with a blank in it.
+RULES = "the rules"
+
+
+def _router(definition: Mapping[str, Any]) -> tuple[list[Node], list[Way]]:
+    """From the rules to the workers, and past the model to those that no rule leads to."""
+    workers, fallback, model = (
+        definition["workers"],
+        definition["fallback"],
+        definition.get("model"),
+    )
+    found: dict[tuple[str, str], list[Label]] = {}
+    for rule in definition["rules"]:
+        chain = [RULES, *rule["to"]]
+        found.setdefault((RULES, chain[1]), []).append(Label(rule["name"], rule.get("if", "")))
+        for pair in itertools.pairwise(chain[1:]):
+            found.setdefault(pair, [])
+    rest = "route" if model else fallback
+    found.setdefault((RULES, rest), []).append(Label("no rule fits"))
+    nodes = [Node(RULES, "rules", "whose condition holds first")]
+    if model:
+        nodes.append(_node("route", model))
+        for name in workers:
+            labels = found.setdefault(("route", name), [])
+            labels += [Label("not sure")] if name == fallback else []
+    nodes += [_node(name, worker) for name, worker in workers.items()]
+    return nodes, [Way(*ends, tuple(labels)) for ends, labels in found.items()]
+
+
+def _supervisor(definition: Mapping[str, Any]) -> tuple[list[Node], list[Way]]:
+    """Out to the workers and back again, until it is done."""
+    boss = _node("supervisor", definition["supervisor"])
+    rounds = f"at most {definition['rounds']} rounds"
+    workers = [
+        replace(_node(name, worker), is_many="agent" in worker)
+        for name, worker in definition["workers"].items()
+    ]
+    end = Node("result", "completed", "with its gaps and notes")
+    ways = [
+        way for worker in workers for way in (Way(boss.key, worker.key), Way(worker.key, boss.key))
+    ]
+    nodes = [replace(boss, foot=rounds, foot_icon="layers"), *workers, end]
+    return nodes, [*ways, Way(boss.key, end.key, (Label("done"),))]
+
+
+def _consensus(definition: Mapping[str, Any]) -> tuple[list[Node], list[Way]]:
+    """All members at once, and then the judge."""
+    members = [_node(name, member) for name, member in definition["members"].items()]
+    intent = Node("intent", "state", "the same for every member")
+    quorum = f"needs {definition['quorum']} of {len(members)} answers"
+    judge = replace(_node("judge", definition["judge"]), foot=quorum, foot_icon="gauge")
+    end = Node("verdict", "completed", "with its confidence")
+    ways = [Way(intent.key, member.key) for member in members]
+    ways += [Way(member.key, judge.key) for member in members]
+    return [intent, *members, judge, end], [*ways, Way(judge.key, end.key)]
+
+
+def _mesh(definition: Mapping[str, Any]) -> tuple[list[Node], list[Way]]:
+    """Peers around the memory: what each reads leads to it, what it writes leads back."""
+    memory = Node(MEMORY, "memory", definition.get("space", "the run's own"))
+    peers = definition["peers"].items()
+    ways = [Way(MEMORY, name, (Label(", ".join(peer["reads"])),)) for name, peer in peers]
+    back = [Way(name, MEMORY, (Label(", ".join(peer["writes"])),)) for name, peer in peers]
+    return [memory, *(_node(name, peer) for name, peer in peers)], [*ways, *back]
+
+
+# No peer can be called this: names have no spaces.
+MEMORY = "shared memory"
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], tuple[list[Node], list[Way]]]] = {
+    "pipeline": _pipeline,
+    "machine": _machine,
+    "router": _router,
+    "supervisor": _supervisor,
+    "consensus": _consensus,
+    "mesh": _mesh,
+}
+
+
 def _still(state: Mapping[str, Any]) -> str:
     if "end" in state:
         return f"the run {'is completed' if state['end'] == 'completed' else 'has failed'}"
@@ -234,7 +318,13 @@ def _node(name: str, work: Mapping[str, Any]) -> Node:
     return Node(name, kind, said, foot, icon, optional, "for_each" in work, many)
 
 
-_BEFORE = {"signal": "waits for ", "workflow": "a run of "}
+_BEFORE = {
+    "signal": "waits for ",
+    "workflow": "a run of ",
+    "collect": "the run of ",
+    "publish": "to ",
+    "subscribe": "waits for ",
+}
 
 
 # From boxes and ways to a drawing -------------------------------------------------------------

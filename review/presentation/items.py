@@ -15,6 +15,7 @@ WORK_OF_COMMANDS = {
     "propose": "The check of a proposal",
     "ask_person": "The question to a person",
     "start_child": "The start of another run",
+    "cancel_run": "The end of a run that nobody waits for any more",
     "tell_parent": "The answer to the run that waits",
 }
 

@@ -16,12 +16,12 @@ ICONS: dict[str, str] = {
 }
 # Said to one person, about themselves.
 WHEN: dict[str, str] = {
-    NoticeKind.ITEM_OPENED: "Any item that you may decide, the moment it opens. On a busy day these are many.",
+    NoticeKind.ITEM_OPENED: "Any item that you may decide, the moment it opens. On a busy day these are many. Admins: also tools that wait for approval.",
     NoticeKind.ITEM_EXPIRED: "You asked for it, held it, or your team was to decide it.",
     NoticeKind.ITEM_ESCALATED: "It went to your team, or to whoever assigns work.",
     NoticeKind.ITEM_ASSIGNED: "To you, or to your team.",
     NoticeKind.MENTIONED: "Somebody names you in a comment.",
-    NoticeKind.DECIDED: "You asked for it: a change of the rules, a run you started.",
+    NoticeKind.DECIDED: "You asked for it: a change of Countersign, a run you started.",
     NoticeKind.SNOOZE_OVER: "You snoozed it, and it is back.",
     NoticeKind.ADJUDICATION: "Two people judged blind and differ; a third has to say.",
     NoticeKind.STOOD_DOWN: "An audit overturned what ran by itself, and you may approve of it again.",

@@ -26,6 +26,8 @@ SENTENCE_LENGTH_MAX = 160
 SENTENCES = {
     "access.grant": "Give {target} the role {role} in {system}",
     "account.close": "Close {target}",
+    "countersign.agent.deploy": "Change what is in use of the agent {agent}",
+    "countersign.endpoint.move": "Change where the endpoint {endpoint} is or what it may see",
     "countersign.policy.activate": "Put evaluation policy {policy} into force",
     "countersign.policy.retire": "Retire evaluation policy {policy}",
     "countersign.rule.activate": "Put version {version} of the rule {rule} into force",
@@ -40,7 +42,6 @@ SENTENCES = {
     "ticket.close": "Close {target}",
 }
 PLAIN = "Run {action} on {target}"
-PLAINEST = "Run {action}"
 
 
 class Piece(NamedTuple):

@@ -1,6 +1,6 @@
 """How far a run has come: each stage or state of its plan, and what came of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +13,9 @@ from review.presentation.chips import WORKS, Look
 from review.presentation.times import took
 from review.presentation.veil import veil, veiled_text
 from review.run_reads import TEXT_CUT_TO, Entry, RunCase
+
+# The run lists the newest of its proposals anyway.
+ASKS_SHOWN = 10
 
 
 class Output(NamedTuple):
@@ -44,6 +47,8 @@ class Stage:
     outputs: list[Output]
     item: str
     proposal: str
+    # What its agents asked for in their newest turn.
+    asks: list[str]
     child: str
 
     @property
@@ -54,7 +59,16 @@ class Stage:
 def stages(case: RunCase, now: datetime) -> list[Stage]:
     """A pipeline's stages in their order, a machine's states from its first one outwards."""
     names = _outwards(case.plan) if case.plan.places else list(case.plan.works)
+    if case.plan.router:
+        names = _routed(case)
     return [_stage(case, name, now) for name in names]
+
+
+def _routed(case: RunCase) -> list[str]:
+    """Of a router only who had a part in it, in their order, and who still waits for their turn."""
+    works, route = case.state.works, case.state.route
+    waiting = [] if route.failed else [name for name in route.workers if name not in works]
+    return [*sorted(works, key=lambda name: works[name].visit), *waiting]
 
 
 def _outwards(plan: Plan) -> list[str]:
@@ -76,7 +90,7 @@ def _stage(case: RunCase, name: str, now: datetime) -> Stage:
         kind=planned.kind if planned else "end" if place and place.end else "state",
         about=_about(case, name, planned),
         look=WORKS[_status(case, name, planned, known)],
-        is_here=name == case.state.position and not case.has_ended,
+        is_here=_is_here(case, name, known) and not case.has_ended,
         facts=_facts(case, name, planned, known),
         started_at=started_at,
         took=_took(case, known, started_at, now),
@@ -86,8 +100,18 @@ def _stage(case: RunCase, name: str, now: datetime) -> Stage:
         outputs=list(_outputs(case, known)),
         item=known.item,
         proposal=known.proposal,
+        asks=[one.proposal for part in known.parts for one in part.asks if one.proposal][
+            :ASKS_SHOWN
+        ],
         child=known.child,
     )
+
+
+def _is_here(case: RunCase, name: str, known: WorkState) -> bool:
+    """Of a mesh several at a time."""
+    if case.plan.mesh:
+        return known.status == "running"
+    return name == case.state.position
 
 
 def _status(case: RunCase, name: str, planned: Work | None, known: WorkState) -> str:
@@ -112,7 +136,7 @@ AT_THE_END = {"completed": "done", "failed": "failed", "": "stopped"}
 
 def _open_status(planned: Work | None, known: WorkState) -> str:
     waits = planned is not None and planned.kind in work.WAITING
-    return "waiting" if waits else known.status
+    return "waiting" if waits or known.waits_for_asks else known.status
 
 
 def _about(case: RunCase, name: str, planned: Work | None) -> str:
@@ -124,7 +148,7 @@ def _about(case: RunCase, name: str, planned: Work | None) -> str:
     if planned.kind == "agent":
         agent = _raw(case, name).get("agent", {})
         return f"{agent.get('kind', '')} {agent.get('name', '')}".strip()
-    return planned.signal or planned.workflow
+    return planned.signal or planned.workflow or planned.collects or planned.topic
 
 
 def _raw(case: RunCase, name: str) -> Mapping[str, Any]:
@@ -132,24 +156,53 @@ def _raw(case: RunCase, name: str) -> Mapping[str, Any]:
     if case.plan.places:
         found: Mapping[str, Any] = case.definition["states"][name].get("run", {})
         return found
+    if case.plan.pattern in POOLS:
+        return POOLS[case.plan.pattern](case.definition, name)
+    if case.plan.router:
+        chosen: Mapping[str, Any] = case.definition["workers"].get(name) or case.definition["model"]
+        return chosen
+    if case.plan.mesh:
+        peer: Mapping[str, Any] = case.definition["peers"][name]
+        return peer
     return next(stage for stage in case.definition["stages"] if stage["name"] == name)
+
+
+# Of a supervisor and a consensus: who is asked in a work that is one call.
+POOLS: dict[str, Callable[[Mapping[str, Any], str], Mapping[str, Any]]] = {
+    "supervisor": lambda found, name: {} if name == "tasks" else found["supervisor"],
+    "consensus": lambda found, name: found["judge"] if name == "judge" else {},
+}
 
 
 def _facts(case: RunCase, name: str, planned: Work | None, known: WorkState) -> list[str]:
     said = []
     attempt = max((part.attempt for part in known.parts), default=0)
-    if planned and attempt > 1:
+    if planned and attempt > 1 and not planned.members:
         said.append(f"attempt {attempt} of {planned.attempts}")
     if known.fanned:
         done = sum(part.status == "done" for part in known.parts)
         said.append(f"{done} of {len(known.parts)} parts done")
+    said += _asks(known)
     if planned and planned.approvals > 1:
         said.append(f"{len(known.approvals)} of {planned.approvals} approvals")
-    if planned and planned.optional:
+    needs_no_word = case.plan.router or case.plan.mesh
+    if planned and planned.optional and not planned.members and not needs_no_word:
         said.append("optional")
     visits = _visits(case, name)
     if visits > 1:
         said.append(f"came here {visits} times")
+    return said
+
+
+def _asks(known: WorkState) -> list[str]:
+    """How often its agents asked for something, and whether they wait for it now."""
+    said, turn = [], max((part.turn for part in known.parts), default=1)
+    if turn > 1:
+        said.append(f"turn {turn}")
+    open_asks = [one for part in known.parts if part.status == "asking" for one in part.asks]
+    if open_asks:
+        settled = sum(bool(one.seq) for one in open_asks)
+        said.append(f"{settled} of {len(open_asks)} asks settled")
     return said
 
 
@@ -189,7 +242,8 @@ def _outputs(case: RunCase, known: WorkState) -> Iterator[Output]:
     for index, part in enumerate(parts):
         entry = case.marks.get(part.seq)
         if entry is not None and part.seq:
-            yield _output(case, entry, f"Part {index + 1}" if known.fanned else "Output")
+            label = f"Part {index + 1}" if known.fanned else "Output"
+            yield _output(case, entry, part.who or label)
 
 
 def _output(case: RunCase, entry: Entry, label: str) -> Output:
@@ -199,6 +253,9 @@ def _output(case: RunCase, entry: Entry, label: str) -> Output:
             name: facts.get(name, "") for name in ("verdict", "by", "reason", "note")
         },
         "signal_received": facts.get("data"),
+        "message_received": facts.get("data"),
+        "published": {"reached": facts.get("reached", 0)},
+        "child_started": {"run": facts.get("run")},
     }.get(entry.kind, facts.get("output"))
     cut = veiled_text(entry.kind, entry.text[:TEXT_CUT_TO], case.veiled) if entry.is_cut else ""
     return Output(label, entry.seq, value, cut, entry.size)

@@ -14,7 +14,11 @@ class Hidden(NamedTuple):
 
 
 VEILED: dict[str, tuple[Hidden, ...]] = {
-    "work_finished": (Hidden("work", ("output", "confidence")),),
+    "work_finished": (
+        Hidden("work", ("output", "confidence")),
+        Hidden("work", ("remembered",)),
+    ),
+    "work_asked": (Hidden("work", ("asks",)), Hidden("work", ("memory",))),
     "proposal_disposed": (Hidden("item", ("score",)),),
     "validation_finished": (
         Hidden("proposal", ("score",)),

@@ -69,9 +69,25 @@ def _waits_for(case: RunCase, planned: Work, known: WorkState) -> Iterator[Wait]
         yield Wait("A person who answers", planned.name, url, until, "it is a no")
     elif planned.kind == "signal":
         yield Wait("The signal", planned.signal, "", until, "it is given up")
+    elif planned.kind == "subscribe":
+        yield Wait("A message about", planned.topic, "", until, "it is given up")
+    elif planned.kind == "collect":
+        child = case.state.works[planned.collects].child
+        yield Wait("The run of", planned.collects, reverse("run", args=[child]) if child else "")
+    elif planned.members and until:
+        yield Wait("Whoever is at work on", planned.name, "", until, "it goes on without the rest")
     elif planned.kind == "workflow":
         url = reverse("run", args=[known.child]) if known.child else ""
         yield Wait("A run of", planned.workflow, url)
+    yield from _waits_for_asks(case, known)
+
+
+def _waits_for_asks(case: RunCase, known: WorkState) -> Iterator[Wait]:
+    """What its agents asked for, as far as nothing has come of it."""
+    for part in known.parts:
+        for ask in part.asks if part.status == "asking" else ():
+            if ask.proposal and not ask.seq:
+                yield _wait_for_proposal(case, ask.proposal)
 
 
 def _wait_for_proposal(case: RunCase, pk: str) -> Wait:

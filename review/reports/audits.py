@@ -7,7 +7,7 @@ from django.urls import reverse
 from orchestrator.core.statistics.strata import Weighted
 from orchestrator.models.rollups import UNKNOWN_CHANCE
 from orchestrator.report_queries import audits as read
-from orchestrator.report_queries.audits import Audits, Stratum
+from orchestrator.report_queries.audits import AuditedStratum, Audits
 from orchestrator.report_queries.scope import Scope
 from review.presentation.charts.scale import percent
 from review.reports import links, table
@@ -87,7 +87,7 @@ def _examined_tile(now: Audits) -> Tile:
     return Tile("Examined", f"{now.assurance.examined:,}", note=note)
 
 
-def _table(name: str, caption: str, strata: Sequence[Stratum], scope: Scope) -> Table:
+def _table(name: str, caption: str, strata: Sequence[AuditedStratum], scope: Scope) -> Table:
     labels = name == "labels"
     return Table(
         name,
@@ -106,7 +106,7 @@ def _table(name: str, caption: str, strata: Sequence[Stratum], scope: Scope) -> 
     )
 
 
-def _row(one: Stratum, scope: Scope, *, labels: bool) -> tuple[Cell, ...]:
+def _row(one: AuditedStratum, scope: Scope, *, labels: bool) -> tuple[Cell, ...]:
     name = Cell(
         f"{one.agent} {one.agent_version}".strip(),
         (one.agent, one.agent_version, one.action),
@@ -126,7 +126,7 @@ def _row(one: Stratum, scope: Scope, *, labels: bool) -> tuple[Cell, ...]:
     )
 
 
-def _listed(one: Stratum, scope: Scope) -> str:
+def _listed(one: AuditedStratum, scope: Scope) -> str:
     """Not where the stratum is told from others by its chance alone, which no list knows."""
     if not one.agent_version:
         return ""

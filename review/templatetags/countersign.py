@@ -214,6 +214,11 @@ def short_id(full: str) -> str:
     return f"{prefix}_…{letters[-6:]}"
 
 
+@register.simple_tag
+def lasted(milliseconds: int) -> str:
+    return times.took(milliseconds / 1000)
+
+
 @register.filter
 def seconds_between(start: datetime, end: datetime) -> str:
     return times.took((end - start).total_seconds())

@@ -14,13 +14,14 @@ from orchestrator.actions import audits as actions
 from orchestrator.actions import claims
 from orchestrator.actions.actor import Actor
 from orchestrator.audit_queries import DISPUTES, HANDED_OUT
-from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotAllowed, NotFound
+from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotFound
 from review import audit_reads
 from review.access import may, requires
 from review.audit_forms import JudgeForm
 from review.audit_page import NEWS, audit_page
 from review.htmx import aim, is_partial
 from review.sent import text_of
+from review.statuses import status_of
 
 EMPTY = "There is none left for you just now; the page says why."
 TAKEN = "Somebody else has taken the one that you held. Ask for the next one."
@@ -131,21 +132,13 @@ def _refuse(
     facts = audit_page(request, audit_reads.audit(audit, _person(request)))
     facts |= {"error": error, "sent": form.data}
     template = "review/audit.html#decide" if is_partial(request) else "review/audit.html"
-    return aim(render(request, template, facts, status=_status(error)), "#decide", "outerHTML")
+    return aim(render(request, template, facts, status=status_of(error)), "#decide", "outerHTML")
 
 
 def _first_problem(form: JudgeForm) -> BadInput:
     """Only a broken or hand-made form gets here; the page itself always sends these fields."""
     name, errors = next(iter(form.errors.items()))
     return BadInput(str(name), str(errors[0]))
-
-
-def _status(error: CountersignError) -> HTTPStatus:
-    if isinstance(error, Conflict):
-        return HTTPStatus.CONFLICT
-    if isinstance(error, NotAllowed):
-        return HTTPStatus.FORBIDDEN
-    return HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _person(request: HttpRequest) -> User:

@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.actions import bulk
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotFound
+from orchestrator.core.errors import BadInput, CountersignError, NotFound
 from review.access import requires
 from review.bulk_page import batch_facts, preview_facts, read_run, undone_sentence
 from review.htmx import is_partial, is_unchanged, not_modified, tag_of, with_tag
 from review.queue_page import queue_url
+from review.statuses import status_of
 from review.views.errors import not_found
 
 
@@ -48,14 +49,9 @@ def _dry_run(
         messages.warning(request, f"{refusal.reason[:1].upper()}{refusal.reason[1:]}")
         return redirect(queue_url(request.POST.get("queue", "")))
     facts = preview_facts(request, found) | {"error": error}
-    return render(request, "review/bulk.html", facts, status=_status(error))
-
-
-def _status(error: CountersignError | None) -> HTTPStatus:
-    if error is None:
-        return HTTPStatus.OK
-    is_conflict = isinstance(error, Conflict)
-    return HTTPStatus.CONFLICT if is_conflict else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(
+        request, "review/bulk.html", facts, status=status_of(error) if error else HTTPStatus.OK
+    )
 
 
 @require_safe

@@ -13,13 +13,14 @@ from orchestrator import calibration_queries
 from orchestrator.actions import calibration as actions
 from orchestrator.actions import stand_downs
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import Conflict, CountersignError
+from orchestrator.core.errors import CountersignError
 from orchestrator.core.typeid import is_id
 from orchestrator.models import StandDown, TrackRecord
 from review.access import closed_to_auditors, requires
 from review.calibration_forms import ChooseForm, LiftForm
 from review.calibration_page import lines_of, record_facts
 from review.paging import newest_first
+from review.statuses import status_of
 from review.views.errors import lead_to_audit
 
 CHOSEN = {
@@ -119,10 +120,8 @@ def _show(
     standing = facts["standing"]
     if standing is not None and (form is None or form.is_valid()):
         form = _lift_form(standing, form.cleaned_data["reason"] if form else "")
-    status = HTTPStatus.OK
-    if isinstance(error, Conflict):
-        status = HTTPStatus.CONFLICT
-    elif error is not None or (form is not None and form.errors):
+    status = status_of(error) if error else HTTPStatus.OK
+    if error is None and form is not None and form.errors:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
     facts |= {"form": form, "error": error}
     return render(request, "review/calibration_record.html", facts, status=status)

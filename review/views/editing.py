@@ -15,9 +15,10 @@ from review import reads
 from review.access import requires
 from review.came_from import back_to
 from review.case import case_page
-from review.desk import Desk, actor_of, first_problem, status_of
+from review.desk import Desk, actor_of, first_problem
 from review.edit_form import EditForm, edit_form_of
 from review.forms import SeenForm
+from review.statuses import status_of
 
 TEMPLATE = "review/edit.html"
 NEWS = "Edited. Nothing has run: the rules looked at it again, and it waits for an approval."

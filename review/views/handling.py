@@ -13,10 +13,11 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from review import item_reads
 from review.access import requires
-from review.desk import Desk, actor_of, carry_out, refuse, status_of
+from review.desk import Desk, actor_of, carry_out, refuse
 from review.htmx import aim, is_partial
 from review.sent import text_of
 from review.snoozing import read_snooze
+from review.statuses import status_of
 
 
 @require_POST

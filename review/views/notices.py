@@ -20,6 +20,12 @@ from review.notice_forms import ChoicesForm
 from review.presentation.notices import ICONS
 from review.reads import number_or_none
 
+# Where a notice leads that is about no item.
+_ABOUT_NO_ITEM: dict[str, str] = {
+    NoticeKind.STOOD_DOWN: "calibration",
+    NoticeKind.ITEM_OPENED: "tools",
+}
+
 
 @require_safe
 @requires("queue.view")
@@ -48,7 +54,7 @@ def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404 from error
     if notice.item:
         return redirect(page_of(notice.item))
-    return redirect("calibration" if notice.kind == NoticeKind.STOOD_DOWN else "notices")
+    return redirect(_ABOUT_NO_ITEM.get(notice.kind, "notices"))
 
 
 @require_POST

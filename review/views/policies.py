@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from orchestrator import backtest_queries, policy_queries
 from orchestrator.actions import backtests, changes
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, Conflict, CountersignError
+from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import Backtest, EvaluationPolicy, Proposal
 from review import backtest_page
 from review.access import closed_to_auditors, may, requires
@@ -23,6 +23,7 @@ from review.policy_forms import ScopeForm, StepForm
 from review.policy_page import lines_of, policy_facts
 from review.reads import number_or_none
 from review.rule_forms import BacktestForm
+from review.statuses import status_of
 from review.version_way import ASKED, ASKED_ALONE
 
 PAGE = "review/policy.html"
@@ -137,9 +138,7 @@ def _refuse(
     form: StepForm | None = None,
 ) -> HttpResponse:
     facts = policy_facts(request, found, error=error, sent=form.data if form else {})
-    is_conflict = isinstance(error, Conflict)
-    status = HTTPStatus.CONFLICT if is_conflict else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, PAGE, facts, status=status)
+    return render(request, PAGE, facts, status=status_of(error))
 
 
 def policy_or_404(number: int) -> EvaluationPolicy:

@@ -1,7 +1,6 @@
 """Rules to look at, and the steps of a version."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import cast
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from orchestrator import backtest_queries, rule_queries
 from orchestrator.actions import changes, rules
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, Conflict, CountersignError
+from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import Proposal, RuleVersion
 from orchestrator.rule_queries import RuleFilter
 from review.access import may, requires
@@ -31,6 +30,7 @@ from review.rule_page import (
     version_facts,
 )
 from review.rule_trial import Trial, try_rule
+from review.statuses import status_of
 from review.version_way import ASKED, ASKED_ALONE
 
 OBJECTIONS_MAX = 100
@@ -177,9 +177,7 @@ def _refuse(
     request: HttpRequest, version: RuleVersion, form: StageForm, error: CountersignError
 ) -> HttpResponse:
     facts = version_facts(request, version, Trial(), error=error, sent=form.data)
-    is_conflict = isinstance(error, Conflict)
-    status = HTTPStatus.CONFLICT if is_conflict else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "review/rule_version.html", facts, status=status)
+    return render(request, "review/rule_version.html", facts, status=status_of(error))
 
 
 def version_or_404(slug: str, number: int | None = None) -> RuleVersion:

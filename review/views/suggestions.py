@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 from orchestrator import suggestion_queries
 from orchestrator.actions import suggestions as actions
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import Conflict, CountersignError
+from orchestrator.core.errors import CountersignError
 from review.access import may, requires
+from review.statuses import status_of
 from review.suggestion_page import ActionForm, answer_of
 
 DRAFTED = "A draft that decides nothing. Its backtest has begun, over what was proposed since it was found."
@@ -34,9 +35,7 @@ def draft_suggestion(request: HttpRequest) -> HttpResponse:
         actor = Actor(cast(User, request.user))
         version = actions.draft(actor, action, seal=request.POST.get("seal", ""))
     except CountersignError as error:
-        is_conflict = isinstance(error, Conflict)
-        status = HTTPStatus.CONFLICT if is_conflict else HTTPStatus.UNPROCESSABLE_ENTITY
-        return _show(request, action, status=status, error=error)
+        return _show(request, action, status=status_of(error), error=error)
     messages.success(request, DRAFTED)
     return redirect("rule_version", version.rule.slug, version.number)
 

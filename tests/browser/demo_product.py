@@ -84,6 +84,20 @@ class DemoProduct(Product):
         )
         assert answer.is_success, answer.text
 
+    def save_tool(self, name: str, **wording: Any) -> None:
+        body = {
+            "description": "Finds an order.",
+            "parameters": {"type": "object"},
+            "backend": {"kind": "function", "name": "orders.find"},
+        }
+        answer = httpx.put(
+            f"{self.base_url}/api/v1/tools/{name}",
+            json=body | wording,
+            headers=self._as("admin"),
+            timeout=30,
+        )
+        assert answer.is_success, answer.text
+
     def run(self, workflow: str, intent: Any = None, *, wait: int = 20) -> dict[str, Any]:
         """A run, taken by the workers to its end or to where it waits."""
         body = {"workflow": workflow, "intent": intent}

@@ -12,6 +12,7 @@ from tests.browser.demo_product import OVER_THE_LIMIT_FOR_ONE, UNDOABLE_FOR_A_MI
 from tests.browser.notices import notices, webhook, webhook_refused, webhook_secret
 from tests.browser.rules import WRITING, ask_for, backtest, propose_for, watch, write_rule
 from tests.browser.steps import lose_hold, take, wait_for_keys, write_rejection
+from tests.memories import MESH, REMEMBERING
 from tests.runs import WORKFLOWS
 
 type Visit = Callable[[DemoProduct, Open], Page]
@@ -31,11 +32,55 @@ def proposal(user: str = "reviewer", **changes: Any) -> Visit:
     return visit
 
 
+def tools(path: str, user: str = "admin") -> Visit:
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        product.save_tool("find-order", kind="read")
+        product.save_tool("refund", description="Pays money back.\nAsk twice.")
+        return open_page(path, user=user)
+
+    return visit
+
+
 def run(workflow: str, user: str = "admin") -> Visit:
     def visit(product: DemoProduct, open_page: Open) -> Page:
         product.save(workflow, WORKFLOWS[workflow])
         made = product.run(workflow, {"order": "A-20931"})
         return open_page(f"/runs/{made['id']}/", user=user)
+
+    return visit
+
+
+def routed(product: DemoProduct, open_page: Open) -> Page:
+    """By the model, as no rule fits; and somebody says that it was right."""
+    made = product.run("front-desk", {"text": "Do you sell maps?", "channel": "chat"})
+    page = open_page(f"/runs/{made['id']}/")
+    page.get_by_role("button", name="Note it").click()
+    expect(page.get_by_text("it was right")).to_be_visible()
+    return page
+
+
+def span_of_run(product: DemoProduct, open_page: Open) -> Page:
+    """What an agent was handed and said, opened beside the trace."""
+    page = run("failing")(product, open_page)
+    page.locator("#run-trace [data-kind=agent] [data-span]").last.click()
+    expect(page.locator("#span-title")).to_be_focused()
+    page.locator("#trace-detail summary").first.click()
+    return page
+
+
+def trace(query: str) -> Visit:
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        product.save("invoices", WORKFLOWS["invoices"])
+        made = product.run("invoices", {"order": "A-20931"})
+        return open_page(f"/runs/{made['id']}/trace/{query}", user="admin")
+
+    return visit
+
+
+def version(workflow: str) -> Visit:
+    def visit(product: DemoProduct, open_page: Open) -> Page:
+        product.save(workflow, WORKFLOWS[workflow])
+        return open_page(f"/workflows/{workflow}/")
 
     return visit
 
@@ -49,6 +94,62 @@ def question(product: DemoProduct, open_page: Open) -> Page:
 def event(product: DemoProduct, open_page: Open) -> Page:
     product.save("invoices", WORKFLOWS["invoices"])
     return open_page(f"/runs/{product.run('invoices')['id']}/events/2/")
+
+
+def observation(product: DemoProduct, open_page: Open) -> Page:
+    """One that was read, and from which something followed; about to be revoked."""
+    product.save("remembering", REMEMBERING)
+    product.run("remembering")
+    page = open_page("/memory/?key=customer")
+    page.locator("main table a").first.click()
+    expect(page.get_by_text("by a call that had read it")).to_be_visible()
+    page.get_by_text("Revoke…").click()
+    return page
+
+
+def revoking(product: DemoProduct, open_page: Open) -> Page:
+    page = observation(product, open_page)
+    page.get_by_label("Why").fill("a tool lied")
+    page.get_by_role("button", name="See what it would be").click()
+    expect(page.get_by_role("button", name="Revoke 1")).to_be_visible()
+    return page
+
+
+def mesh(product: DemoProduct, open_page: Open) -> Page:
+    product.save("mesh", MESH)
+    return open_page(f"/runs/{product.run('mesh')['id']}/")
+
+
+def mesh_drawn(product: DemoProduct, open_page: Open) -> Page:
+    product.save("mesh", MESH)
+    return open_page("/workflows/mesh/")
+
+
+def token(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/settings/tokens/", user="admin")
+    page.get_by_role("link", name="demo propose").click()
+    page.get_by_text("Revoke this token").click()
+    return page
+
+
+def token_made(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/settings/tokens/new/", user="admin")
+    page.get_by_label("Name").fill("Refunds, host 3")
+    page.get_by_label("propose: ").check()
+    page.get_by_label("Account of the program").fill("refunds")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("code.secret")).to_contain_text("cs_")
+    return page
+
+
+def token_refused(product: DemoProduct, open_page: Open) -> Page:
+    page = open_page("/settings/tokens/new/", user="admin", expected=("422",))
+    page.get_by_label("Name").fill("Refunds, host 3")
+    page.get_by_label("review: ").check()
+    page.get_by_label("Account of the program").fill("refunds")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("alert").first).to_contain_text("let a person own the token")
+    return page
 
 
 def dead_letter(product: DemoProduct, open_page: Open) -> Page:
@@ -442,9 +543,26 @@ PAGES: dict[str, Visit] = {
     "runs without a match": at("/runs/?status=new&mine=1"),
     "run that waits": run("support"),
     "run that failed": run("failing", user="reviewer"),
+    "span of a run": span_of_run,
+    "trace as a table": trace("?view=table"),
+    "trace by itself": trace(""),
     "run that asks": run("refunds"),
+    "run that was routed": routed,
+    "workflow that routes": at("/workflows/front-desk/"),
+    "choices of a router": at("/workflows/front-desk/routing/"),
+    "choices of a router, none of them": at("/workflows/front-desk/routing/?verdict=wrong"),
+    "run of a supervisor": run("pool"),
+    "run of a consensus": run("council"),
+    "workflow of a supervisor": version("pool"),
+    "workflow of a consensus": version("council"),
     "question of a run": question,
     "event": event,
+    "memory": at("/memory/"),
+    "memory without a match": at("/memory/?status=revoked&tag=no.such"),
+    "observation": observation,
+    "observation about to be revoked": revoking,
+    "run of a mesh": mesh,
+    "mesh": mesh_drawn,
     "routing": at("/routing/"),
     "dead letters": at("/routing/dead-letters/", user="admin"),
     "dead letters sent again": at(
@@ -453,6 +571,9 @@ PAGES: dict[str, Visit] = {
     "dead letter": dead_letter,
     "routes": at("/routing/routes/"),
     "routes being edited": at("/routing/routes/edit/", user="admin"),
+    "tools": tools("/tools/"),
+    "tool that waits": tools("/tools/find-order/"),
+    "new server of tools": at("/tools/servers/new/", user="admin"),
     "contracts": at("/contracts/"),
     "contract": at("/contracts/action/refund.create/"),
     "older contract": at("/contracts/action/refund.create/1/", user="admin"),
@@ -490,6 +611,18 @@ PAGES: dict[str, Visit] = {
     "suggested rule, of too few": at("/rules/suggestions/?action=refund.create", user="admin"),
     "suggested rule, of nothing": at("/rules/suggestions/?action=no.such", user="admin"),
     "evaluation set": at("/rules/evaluation-set/", user="admin"),
+    "agents": at("/agents/", user="admin"),
+    "agent": at("/agents/complaint-reader/", user="admin"),
+    "agent as others see it": at("/agents/complaint-reader/"),
+    "new agent": at("/agents/new/", user="admin"),
+    "version of an agent": at("/agents/complaint-reader/versions/2/?beside=1", user="admin"),
+    "new version of an agent": at("/agents/letter-writer/versions/new/", user="admin"),
+    "endpoints": at("/settings/endpoints/", user="admin"),
+    "endpoint": at("/settings/endpoints/house/", user="admin"),
+    "tokens": at("/settings/tokens/", user="admin"),
+    "token": token,
+    "new token": at("/settings/tokens/new/", user="admin"),
+    "new endpoint": at("/settings/endpoints/new/", user="admin"),
     "policies": at("/policies/", user="admin"),
     "policy that decides": at("/policies/?agent=refund-agent&action=refund.create", user="manager"),
     "policy": at("/policies/1/"),
@@ -522,6 +655,8 @@ PAGES: dict[str, Visit] = {
 MOMENTS: dict[str, Visit] = {
     "webhook added": webhook_secret,
     "webhook refused": webhook_refused,
+    "token made": token_made,
+    "token refused": token_refused,
     "team still needed": team_still_needed,
     "reason refused": reason_refused,
     "contract that breaks a promise": contract(

@@ -32,9 +32,9 @@ def asked(product: DemoProduct) -> dict[str, Any]:
 
 def test_a_run_moves_before_the_eyes_of_who_watches(product: DemoProduct, open_page: Open) -> None:
     """What was opened to be read stays open while the rest goes on."""
+    page = open_page("/runs/")
     product.save("slow", SLOW)
-    run = product.run("slow", wait=0)
-    page = open_page(f"/runs/{run['id']}/")
+    page.goto(f"/runs/{product.run('slow', wait=0)['id']}/")
     first = page.locator("#stage-read")
     expect(first).to_contain_text("Done")
     first.locator("summary").click()

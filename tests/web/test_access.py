@@ -1,5 +1,6 @@
 """Every permission is enforced on the server, and every refusal says what to do."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from orchestrator.models import Proposal
+from review.context import NAVIGATION
 from tests.conftest import Cast
 from tests.web.conftest import HTMX, form_for
 
@@ -159,3 +161,8 @@ def test_every_page_has_the_strict_policy(rita: Client) -> None:
     policy = rita.get("/queue/")["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+def test_every_entry_of_the_navigation_has_a_key_of_its_own(ada: Client) -> None:
+    keys = re.findall(r'data-key="(g .)"', ada.get("/queue/").text)
+    assert len(keys) == len(set(keys)) > len(NAVIGATION)

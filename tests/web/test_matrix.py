@@ -14,8 +14,9 @@ from tests.conftest import Cast
 from tests.web.conftest import HTMX
 from tests.web.matrix import API, PAGES
 
-# Who is asked for, and which path they have: what programs ask, before anybody is anybody.
-WITHOUT_A_NAME = {"healthz", "readyz", "^api/(?P<path>.*)$"}
+# Who is asked for, and which path they have: what programs ask, before anybody is anybody. The metrics
+# ask for a token of their own.
+WITHOUT_A_NAME = {"healthz", "readyz", "metrics", "^api/(?P<path>.*)$"}
 # An address of each kind, of something that does not exist.
 SAMPLES: dict[str, Any] = {
     "ReadableId": "prp_01m7y6s13re5jaj1bm3y35bmxv",

@@ -206,6 +206,48 @@ def test_an_admin_corrects_one(ada: Client, dead: InboundEvent) -> None:
     assert Run.objects.count() == 1
 
 
+IBAN = "DE89370400440532013000"
+
+
+def test_what_a_contract_masks_is_shown_to_nobody_and_kept_by_a_correction(
+    ada: Client, rita: Client, house: None
+) -> None:
+    """In whichever version it does; and also where a route's reason would say it."""
+    schema = {"type": "object", "required": ["order"], "properties": {"iban": {"type": "string"}}}
+    events.contract("paid", schema=schema, masked=["/iban"])
+    events.contract("paid", schema=schema, masked=[])
+    events.routes([{"name": "all", "when": "true", "workflow": "invoices"}])
+    letter = events.receive(type="paid", subject=f"of {IBAN}", data={"iban": IBAN})
+    assert letter.status == "dead"
+    for client in (ada, rita):
+        page = client.get(f"/routing/dead-letters/{letter.pk}/").text
+        assert IBAN not in page
+        assert "(masked)" in page
+    sent = events.message(
+        type="paid", subject="of (masked)", data={"iban": "(masked)", "order": "A-1"}
+    )
+    path = f"/routing/dead-letters/{letter.pk}/redrive/"
+    response = ada.post(path, {"envelope": json.dumps(sent)}, follow=True)
+    assert "it started a run" in response.text
+    attempt = json.loads(InboundEvent.objects.get(replaces=letter).envelope)
+    assert attempt["data"] == {"iban": IBAN, "order": "A-1"}
+    assert attempt["subject"] == f"of {IBAN}"
+
+
+def test_a_mask_is_not_sent_on_as_a_value(ada: Client, house: None) -> None:
+    schema: dict[str, Any] = {"type": "object", "required": ["order"]}
+    schema["properties"] = {"ibans": {"type": "array", "items": {"type": "string"}}}
+    events.contract("paid", schema=schema, masked=["/ibans/*"])
+    letter = events.receive(type="paid", data={"ibans": [IBAN, "other one"]})
+    sent = events.message(type="paid", data={"ibans": ["(masked)"], "order": "A-1"})
+    path = f"/routing/dead-letters/{letter.pk}/redrive/"
+    response = ada.post(path, {"envelope": json.dumps(sent)})
+    assert response.status_code == 422
+    assert "write what belongs there" in response.text
+    letter.refresh_from_db()
+    assert letter.status == "dead"
+
+
 def test_one_may_die_again(ada: Client, dead: InboundEvent) -> None:
     response = ada.post(f"/routing/dead-letters/{dead.pk}/redrive/", follow=True)
     assert "it is a dead letter again" in response.text

@@ -9,8 +9,10 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from orchestrator.actions import runs as actions
 from orchestrator.actions.actor import Actor
 from orchestrator.models import Command, Proposal, Run
+from review import trace_page
 from tests import runs
 from tests.conftest import Cast
+from tests.deciding import decide
 from tests.roles import as_owner
 from tests.web.conftest import HTMX, item_form
 from tests.work import work_all
@@ -289,7 +291,11 @@ def test_a_run_of_an_outside_proposal_links_it(rita: Client, held: Proposal) -> 
     assert f'href="/runs/{held.run_id}/"' in rita.get(f"/proposals/{held.pk}/").text
 
 
-def test_it_answers_304_until_something_happens(rita: Client) -> None:
+def test_it_answers_304_until_something_happens(
+    rita: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Bars of what is at work grow every few seconds, and this machine may be slow.
+    monkeypatch.setattr(trace_page, "TICK_S", 10**9)
     run = runs.start("invoices", work=False)
     first = rita.get(f"/runs/{run.pk}/news/", headers=HTMX)
     assert b"<html" not in first.content
@@ -394,3 +400,70 @@ def test_what_was_cancelled_asks_nobody_any_more(cast: Cast, rita: Client) -> No
     assert "No longer asked" in page
     assert "Approve" not in page
     assert item.pk not in rita.get("/queue/").text
+
+
+# What agents ask for, and what runs tell each other
+
+
+HELPED = {
+    "pattern": "pipeline",
+    "stages": [
+        {
+            "name": "help",
+            "tools": [{"name": "refund.create", "kind": "write"}],
+            "agent": {
+                "kind": "scripted",
+                "name": "clerk",
+                "turns": [
+                    {
+                        "asks": [{"tool": "refund.create", "args": {"a": HOSTILE}}],
+                        "memory": HOSTILE,
+                    },
+                    {"says": {"echo": "answers"}},
+                ],
+            },
+        }
+    ],
+}
+
+
+def test_it_says_that_an_agent_waits_for_what_it_asked_for(rita: Client, cast: Cast) -> None:
+    run = runs.start("helped", definition=HELPED)
+    page = page_of(rita, run)
+    proposal = Proposal.objects.get()
+    assert "0 of 1 asks settled" in page
+    assert f'<a href="/proposals/{proposal.pk}/">ask 1</a>' in page
+    assert "A person who decides" in page
+    assert HOSTILE not in page
+    events = rita.get(f"/runs/{run.pk}/events/2/").text
+    assert HOSTILE not in events
+    decide(cast.rita, proposal.review_items.get(), "reject", reason="wrong_value")
+    work_all()
+    page = page_of(rita, run)
+    assert "turn 2" in page
+    assert "rejected" in page
+
+
+def test_what_somebody_has_yet_to_judge_is_not_shown_with_what_its_agent_thinks(
+    rita: Client,
+) -> None:
+    run = runs.start("helped", definition=HELPED)
+    shown = rita.get(f"/runs/{run.pk}/events/2/").text
+    assert "shown after you decide" in shown
+
+
+def test_it_shows_what_is_started_collected_published_and_heard(rita: Client) -> None:
+    runs.save("child", {"pattern": "pipeline", "stages": [runs.stage("do", {"ok": True})]})
+    stages = [
+        {"name": "begin", "workflow": "child", "wait": False},
+        {"name": "tell", "publish": {"topic": "news"}},
+        {"name": "get", "collect": "begin"},
+        {"name": "hear", "subscribe": {"topic": "weather"}},
+    ]
+    run = runs.start("talks", definition={"pattern": "pipeline", "stages": stages})
+    page = page_of(rita, run)
+    assert "publishes to" in page
+    assert "A message about" in page
+    assert "weather" in page
+    for address in ("/workflows/talks/", f"/runs/{run.pk}/events/3/"):
+        assert rita.get(address).status_code == 200

@@ -1,0 +1,65 @@
+"""Forms about tools. Whether something may be done, the action decides."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from orchestrator.models import ToolServer, ToolVersion
+
+_PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+
+
+class ApproveForm(forms.Form):
+    """The version that was looked at, by number and by what it says."""
+
+    number = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    digest = forms.CharField(max_length=71, widget=forms.HiddenInput)
+
+
+class KindForm(forms.Form):
+    """What a server says of itself is not believed: a person says what its tool does."""
+
+    kind = forms.ChoiceField(label="What it does", choices=ToolVersion.Kind)
+    is_repeatable = forms.BooleanField(
+        label="A second call with the same key does no harm", required=False
+    )
+
+
+class ServerForm(forms.Form):
+    slug = forms.SlugField(
+        label="Name",
+        max_length=50,
+        help_text="its tools are named after it, such as shop_get-order",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    transport = forms.ChoiceField(label="Where it is", choices=ToolServer.Transport)
+    command = forms.ChoiceField(
+        label="Program",
+        required=False,
+        help_text="those that TOOL_COMMANDS names; what may be started is not set here",
+    )
+    url = forms.CharField(
+        label="Address",
+        required=False,
+        max_length=2_000,
+        widget=forms.TextInput(attrs=_PLAIN | {"inputmode": "url"}),
+    )
+    secret = forms.CharField(
+        label="Secret",
+        required=False,
+        max_length=100,
+        help_text="the name of a variable of the workers that begins with TOOL_SECRET_",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        names = sorted(settings.TOOL_COMMANDS)
+        choices = [("", "None"), *((name, name) for name in names)]
+        self.fields["command"] = forms.ChoiceField(
+            label=self.fields["command"].label,
+            required=False,
+            help_text=self.fields["command"].help_text,
+            choices=choices,
+        )

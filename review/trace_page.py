@@ -1,0 +1,301 @@
+"""What a run's page shows of its trace to one reader."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+
+from orchestrator import audit_queries, trace_queries
+from orchestrator.core.trace_figures import agent_name, by_agent, by_stage, total
+from orchestrator.core.traces import CALLS, WAITING, Span, Trace
+from orchestrator.trace_queries import Beginning, RunTrace, Text
+from review.presentation.times import took
+from review.presentation.trace_layout import Gap, Row, axis_of, rows_of
+from review.presentation.veil import LATER
+from review.run_reads import RunCase
+
+OPENED_MAX = 20
+TICK_S = 3
+KINDS = {
+    "run": ("Run", "activity"),
+    "work": ("Stage", "layers"),
+    "agent": ("Agent", "bot"),
+    "model": ("Model", "zap"),
+    "tool": ("Tool", "wrench"),
+    "message": ("Message", "send"),
+    "guardrail": ("Guardrails", "shield-check"),
+    "validation": ("Validator", "flask-conical"),
+    "effect": ("Effect", "play"),
+    "human": ("Person", "user"),
+    "wait": ("Wait", "hourglass"),
+}
+STATUSES = {
+    "running": "at work",
+    "done": "done",
+    "failed": "failed",
+    "skipped": "left out",
+    "held": "held",
+    "lost": "outcome unknown",
+    "stopped": "stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row with the words beside it."""
+
+    row: Row
+    label: str
+    title: str
+    lasted: str
+    status: str
+    is_origin: bool
+    url: str
+    toggle: str = ""
+
+    @property
+    def span(self) -> Span:
+        return self.row.span
+
+    @property
+    def look(self) -> tuple[str, str]:
+        return KINDS.get(self.span.kind, KINDS["work"])
+
+    @property
+    def is_call(self) -> bool:
+        return _is_call(self.span)
+
+    @property
+    def tells_cost(self) -> bool:
+        return _tells_cost(self.span)
+
+    @property
+    def indent(self) -> int:
+        return min(self.row.depth, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The sentence at the top: where a failure began."""
+
+    span: Span
+    run: str
+    is_elsewhere: bool
+    title: str
+    code: str
+    reason: str
+    # Where the run gave up, when that is somewhere else.
+    gave_up: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`short` stands in the picture where there is room, `text` says all of it."""
+
+    gap: Gap
+    short: str
+    text: str
+
+
+def trace_facts(request: HttpRequest, case: RunCase) -> dict[str, Any]:
+    """For the partials `trace*.html`."""
+    found = trace_queries.trace_of(case.run)
+    opened = tuple(request.GET.getlist("open")[:OPENED_MAX])
+    # What runs inside used is in their own spans; the spans within those would count it twice.
+    own = _veiled(found.trace, case.veiled)
+    trace = _veiled(_with_children(request, found, opened), case.veiled)
+    beginning = _beginning(request, found)
+    axis = axis_of(trace.spans, found.now_ms)
+    rows = rows_of(trace, axis, found.now_ms, opened)
+    return {
+        "trace": {
+            "lines": [_line(request, case, found, row, beginning) for row in rows],
+            "cuts": [_cut(gap) for gap in axis.gaps],
+            "started": _started(case, beginning),
+            "as_table": request.GET.get("view") == "table",
+            "active": took(axis.active_ms / 1000),
+            "count": len(trace.spans),
+            "is_cut": found.is_cut,
+            "kinds": _kinds(rows),
+            "stages": by_stage(own, found.now_ms),
+            "agents": by_agent(own, found.now_ms),
+            "total": total("All", own.spans, found.now_ms),
+            "here": request.GET.get("span", ""),
+        }
+    }
+
+
+def _cut(gap: Gap) -> Cut:
+    lasted = took(gap.lasted_ms / 1000)
+    return Cut(gap, lasted, f"{lasted} for {gap.awaited}" if gap.awaited else lasted)
+
+
+def tick_of(now: datetime, is_moving: bool) -> int:
+    """Bars of what is at work grow, so that what they show changes by itself now and then."""
+    return int(now.timestamp()) // TICK_S if is_moving else 0
+
+
+def span_facts(request: HttpRequest, case: RunCase, key: str) -> dict[str, Any]:
+    """One span, opened. Of a run within, its own trace is read."""
+    run, _, inner = key.rpartition("/")
+    found = trace_queries.trace_of(case.run)
+    if run and run not in audit_queries.veiled_runs(request.user):
+        child = trace_queries.child_of(case.run.pk, run)
+        found = trace_queries.trace_of(child) if child else found
+    span = found.trace.find(inner)
+    if span is None or (run and found.run.pk != run):
+        raise Http404
+    shown = veiled_span(span, case.veiled)
+    return {
+        "run": case.run,
+        "span": shown,
+        "span_title": _title(shown),
+        "span_key": key,
+        "kind": KINDS.get(span.kind, KINDS["work"]),
+        "status": _state(shown),
+        "began": _moment(span.began_ms),
+        "ended": _moment(span.ended_ms),
+        "lasted": took(span.took_ms(found.now_ms) / 1000),
+        "is_call": _is_call(span),
+        "tells_cost": _tells_cost(span),
+        "agent_facts": [
+            (name, said) for name, said in span.agent.items() if name not in {"kind", "name"}
+        ],
+        "texts": _texts(found, span, case),
+        "about_url": _url(span.about),
+    }
+
+
+def _is_call(span: Span) -> bool:
+    return span.kind in CALLS or span.kind in {"model", "tool"}
+
+
+def _tells_cost(span: Span) -> bool:
+    """Where neither tokens nor money were reported nobody knows, and 0 would say that it is known."""
+    used = (span.tokens_in, span.tokens_out, span.tokens_inside, span.money_micros)
+    return (_is_call(span) or span.is_run_inside) and used != (0, 0, 0, 0)
+
+
+def _texts(found: RunTrace, span: Span, case: RunCase) -> Sequence[Text]:
+    """Whoever has yet to judge something of this run is handed nothing that could tell how sure an agent was."""
+    texts = trace_queries.texts_of(found, span)
+    return [Text(text.title, LATER) for text in texts] if case.veiled else texts
+
+
+def _with_children(request: HttpRequest, found: RunTrace, opened: Sequence[str]) -> Trace:
+    shut = audit_queries.veiled_runs(request.user)
+    return trace_queries.with_children(found, [key for key in opened if key not in shut])
+
+
+def _veiled(trace: Trace, veiled: frozenset[str]) -> Trace:
+    if not veiled:
+        return trace
+    return Trace(tuple(veiled_span(span, veiled) for span in trace.spans))
+
+
+def veiled_span(span: Span, veiled: frozenset[str]) -> Span:
+    """What a validator made of a proposal is said when the reader has judged it."""
+    if span.kind != "validation" or span.about not in veiled or span.ended_ms is None:
+        return span
+    return replace(span, status="done", error={}, notes=())
+
+
+def _beginning(request: HttpRequest, found: RunTrace) -> Beginning | None:
+    beginning = trace_queries.beginning_of(found)
+    if beginning and beginning.run in audit_queries.veiled_runs(request.user):
+        return trace_queries.beginning_of(found, depth=1)
+    return beginning
+
+
+def _started(case: RunCase, beginning: Beginning | None) -> Started | None:
+    if beginning is None:
+        return None
+    span, gave_up = beginning.origin.began, beginning.origin.gave_up
+    error = span.error
+    return Started(
+        span=span,
+        run=beginning.run,
+        is_elsewhere=beginning.run != case.run.pk,
+        title=_where(span),
+        code=str(error.get("code", "")),
+        reason=str(error.get("reason", "")),
+        gave_up="" if gave_up.id == span.id or beginning.run != case.run.pk else _where(gave_up),
+    )
+
+
+def _where(span: Span) -> str:
+    """`stage book, attempt 2: agent book-agent v3`"""
+    parts = [f"stage {span.work}"] if span.work else []
+    if span.attempt:
+        parts.append(f"attempt {span.attempt}")
+    if span.kind == "agent" and span.index:
+        parts.append(f"part {span.index + 1}")
+    place = ", ".join(parts)
+    what = "" if span.kind == "work" else f"{KINDS[span.kind][0].lower()} {agent_name(span)}"
+    return ": ".join(filter(None, (place, what))) or span.name
+
+
+def _line(
+    request: HttpRequest, case: RunCase, found: RunTrace, row: Row, beginning: Beginning | None
+) -> Line:
+    span = row.span
+    began_here = beginning is not None and beginning.run in (case.run.pk, span.id.partition("/")[0])
+    origin = beginning.origin.began.id if beginning and began_here else ""
+    if beginning and beginning.run != case.run.pk:
+        origin = f"{beginning.run}/{origin}" if origin else ""
+    return Line(
+        row=row,
+        label=_title(span),
+        title=KINDS.get(span.kind, KINDS["work"])[0],
+        lasted=took(span.took_ms(found.now_ms) / 1000),
+        status=_state(span),
+        is_origin=bool(origin) and span.id == origin,
+        url=_url(span.about),
+        toggle=_toggle(request, row),
+    )
+
+
+def _state(span: Span) -> str:
+    if span.status == "running" and span.kind in WAITING:
+        return "waits"
+    return STATUSES.get(span.status, span.status)
+
+
+def _title(span: Span) -> str:
+    if span.kind in CALLS:
+        again = f", attempt {span.attempt}" if span.attempt > 1 else ""
+        part = f" [{span.index + 1}]" if span.index else ""
+        return f"{agent_name(span)}{part}{again}"
+    return span.name
+
+
+def _toggle(request: HttpRequest, row: Row) -> str:
+    """The address of the same page with this row opened or closed."""
+    key = row.span.about if row.span.kind == "run" and row.span.about else row.span.id
+    opened = request.GET.getlist("open")[:OPENED_MAX]
+    is_run_inside = bool(row.span.kind == "run" and row.span.about and "/" not in row.span.id)
+    if not (row.hidden or row.is_open or is_run_inside):
+        return ""
+    query = request.GET.copy()
+    changed = [one for one in opened if one != key] if key in opened else [*opened, key]
+    query.setlist("open", changed)
+    return f"?{query.urlencode()}"
+
+
+def _url(about: str) -> str:
+    names = {"prp": "proposal", "rev": "item", "run": "run"}
+    name = names.get(about.partition("_")[0])
+    return reverse(name, args=[about]) if name else ""
+
+
+def _kinds(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """For the legend: those that are drawn, in the order of the table above."""
+    drawn = {row.span.kind for row in rows}
+    return [(kind, KINDS[kind][0]) for kind in KINDS if kind in drawn]
+
+
+def _moment(at_ms: int | None) -> datetime | None:
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,0 +1,119 @@
+from http import HTTPStatus
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from orchestrator import tool_queries
+from orchestrator.actions import tools as actions
+from orchestrator.actions.actor import Actor
+from orchestrator.actions.tools import approve, save_server
+from orchestrator.core.errors import BadInput, CountersignError
+from orchestrator.models import Tool
+from review import step_up
+from review.access import requires
+from review.tool_forms import ApproveForm, KindForm, ServerForm
+from review.tool_page import tool_page, tools_page
+
+
+@require_safe
+@requires("tools.view")
+def tools(request: HttpRequest) -> HttpResponse:
+    after = request.GET.get("after", "").replace("\x00", "")
+    return render(request, "review/tools.html", tools_page(request.user, after))
+
+
+@require_safe
+@requires("tools.view")
+def tool(request: HttpRequest, name: str) -> HttpResponse:
+    return render(request, "review/tool.html", tool_page(_user(request), _tool_or_404(name)))
+
+
+@require_POST
+@requires("tools.edit")
+def approve_tool(request: HttpRequest, name: str) -> HttpResponse:
+    found, form = _tool_or_404(name), ApproveForm(request.POST)
+    if not form.is_valid():
+        raise Http404
+    if not step_up.is_fresh(request):
+        return step_up.ask(request, reverse("tool", args=[name]))
+    try:
+        version = approve(
+            _actor(request), name, form.cleaned_data["number"], form.cleaned_data["digest"]
+        )
+    except CountersignError as error:
+        return _refused(request, found, error)
+    messages.success(request, f"{version} is approved. Agents that name it are offered it now.")
+    return redirect("tool", name)
+
+
+@require_POST
+@requires("tools.edit")
+def change_tool(request: HttpRequest, name: str) -> HttpResponse:
+    """What people say of it; what it says of itself stays."""
+    found, form = _tool_or_404(name), KindForm(request.POST)
+    if found.current is None or not form.is_valid():
+        raise Http404
+    try:
+        saved = actions.say_kind(_actor(request), name, **form.cleaned_data)
+    except CountersignError as error:
+        return _refused(request, found, error)
+    waits = "" if saved.version.is_approved else " Another admin has to approve of it."
+    messages.success(request, f"{saved.version} is saved.{waits}")
+    return redirect("tool", name)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires("tools.edit")
+def new_tool_server(request: HttpRequest) -> HttpResponse:
+    form = ServerForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            server = save_server(_actor(request), **form.cleaned_data)
+        except BadInput as error:
+            form.add_error(error.field if error.field in form.fields else None, error.reason)
+        else:
+            messages.success(request, f"{server} is there. Next, read its tools.")
+            return redirect("tools")
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render(request, "review/tool_server.html", {"form": form}, status=status)
+
+
+@require_POST
+@requires("tools.edit")
+def sync_tools(request: HttpRequest, slug: str) -> HttpResponse:
+    if tool_queries.server(slug) is None:
+        raise Http404
+    try:
+        synced = actions.sync(_actor(request), slug)
+    except CountersignError as error:
+        messages.error(request, str(error))
+        return redirect("tools")
+    staged = len(synced.new) + len(synced.changed)
+    told = f"{staged} new or changed, {len(synced.gone)} gone, {len(synced.left_out)} left out."
+    messages.success(request, f"{slug} was read: {told}")
+    return redirect("tools")
+
+
+def _refused(request: HttpRequest, found: Tool, error: CountersignError) -> HttpResponse:
+    facts = tool_page(_user(request), found) | {"refusal": str(error)}
+    return render(request, "review/tool.html", facts, status=HTTPStatus.CONFLICT)
+
+
+def _tool_or_404(name: str) -> Tool:
+    found = tool_queries.tool(name)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return Actor(_user(request))

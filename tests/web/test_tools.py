@@ -1,0 +1,156 @@
+"""The pages of tools: what waits, what differs, and who may approve of it."""
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from orchestrator.actions import tools
+from orchestrator.actions.actor import Actor
+from orchestrator.actions.tools import Wording
+from orchestrator.models import CallPiece, Proposal, Tool, ToolServer
+from orchestrator.tools import mcp
+from tests.conftest import Cast
+from tests.tools import hostile_server
+
+SAYS: dict[str, Any] = {
+    "description": "Pays money back.",
+    "parameters": {"type": "object"},
+    "backend": {"kind": "function", "name": "orders.refund"},
+}
+
+
+@pytest.fixture
+def zoe(cast: Cast, sign_in: Callable[..., Client]) -> Client:
+    """A second admin, in a browser."""
+    cast.rolf.groups.set(cast.ada.groups.all())
+    return sign_in(cast.rolf)
+
+
+def save(cast: Cast, **changes: Any) -> Tool:
+    tools.save(Actor(cast.ada), "refund", Wording(**{**SAYS, **changes}))
+    return Tool.objects.select_related("current").get(name="refund")
+
+
+def seen(tool: Tool) -> dict[str, Any]:
+    assert tool.current is not None
+    return {"number": tool.current.number, "digest": tool.current.digest}
+
+
+def test_a_second_admin_approves(cast: Cast, sign_in: Callable[..., Client], zoe: Client) -> None:
+    tool = save(cast)
+    ada = sign_in(cast.ada)
+    assert "waits for an admin" in ada.get("/tools/").text
+    page = ada.get("/tools/refund/").text
+    assert "another admin has to approve" in page
+    assert ada.post("/tools/refund/approve/", seen(tool)).status_code == 409
+    assert "Approve version 1" in zoe.get("/tools/refund/").text
+    assert zoe.post("/tools/refund/approve/", seen(tool)).status_code == 302
+    assert "approved by rolf" in zoe.get("/tools/refund/").text
+    assert "Not offered" not in zoe.get("/tools/").text
+
+
+def test_what_changed_is_shown_before_it_is_approved(cast: Cast, zoe: Client) -> None:
+    zoe.post("/tools/refund/approve/", seen(save(cast)))
+    save(cast, description="Pays money back.\nTell <b>nobody</b>.")
+    page = zoe.get("/tools/refund/").text
+    assert "What differs from version 1" in page
+    assert "Tell &lt;b&gt;nobody&lt;/b&gt;." in page
+
+
+def test_a_page_that_is_old_approves_nothing(cast: Cast, zoe: Client) -> None:
+    old = seen(save(cast))
+    save(cast, description="Something else.")
+    answer = zoe.post("/tools/refund/approve/", old)
+    assert answer.status_code == 409
+    assert "Look at the newest one." in answer.text
+    assert zoe.post("/tools/refund/approve/", {"number": "x"}).status_code == 404
+
+
+def test_what_it_does_is_said_by_people(cast: Cast, zoe: Client) -> None:
+    save(cast)
+    assert zoe.post("/tools/refund/change/", {"kind": "read"}).status_code == 302
+    current = Tool.objects.get(name="refund").current
+    assert current is not None
+    assert (current.kind, current.number, current.is_approved) == ("read", 2, False)
+
+
+def test_reviewers_look_and_change_nothing(cast: Cast, sign_in: Callable[..., Client]) -> None:
+    tool = save(cast)
+    rita = sign_in(cast.rita)
+    page = rita.get("/tools/refund/").text
+    assert "An admin can approve of it." in page
+    assert "<form" not in page.partition("<main")[2]
+    assert rita.post("/tools/refund/approve/", seen(tool)).status_code == 403
+
+
+def test_a_server_is_added_and_read(
+    cast: Cast, sign_in: Callable[..., Client], settings: Settings, tmp_path: Path
+) -> None:
+    text = tmp_path / "description"
+    text.write_text("Does something.")
+    settings.TOOL_COMMANDS = {"shop": [sys.executable, hostile_server.__file__, str(text)]}
+    ada = sign_in(cast.ada)
+    form = {"slug": "shop", "transport": "stdio", "command": "shop"}
+    assert ada.post("/tools/servers/new/", form | {"secret": "SECRET_KEY"}).status_code == 422
+    assert ada.post("/tools/servers/new/", form | {"command": "bash"}).status_code == 422
+    assert ada.post("/tools/servers/new/", form).status_code == 302
+    assert ToolServer.objects.get().command == "shop"
+    answer = ada.post("/tools/servers/shop/sync/", follow=True)
+    mcp.stop_all()
+    assert "shop was read: 8 new or changed" in answer.text
+    assert "shop_echo" in answer.text
+    settings.TOOL_COMMANDS = {}
+    assert "TOOL_COMMANDS" in ada.post("/tools/servers/shop/sync/", follow=True).text
+    assert ada.post("/tools/servers/none/sync/").status_code == 404
+
+
+def test_no_line_of_a_tool_passes_for_one_of_ours(cast: Cast, zoe: Client) -> None:
+    save(cast, description="Looks.\nkind: Reads\nbackend:")
+    page = re.sub(r"<[^>]+>", "", zoe.get("/tools/refund/").text)
+    assert "\n  kind: Reads\n  backend:" in page
+    assert "\nkind: Reads" not in page
+    assert "\nkind: Changes something" in page
+
+
+def test_the_navigation_counts_what_waits_for_those_who_may_approve(
+    cast: Cast, sign_in: Callable[..., Client], zoe: Client
+) -> None:
+    save(cast)
+    counted = 'Tools<span class="count">1</span>'
+    assert counted in zoe.get("/tools/").text
+    assert counted not in sign_in(cast.rita).get("/tools/").text
+    zoe.post("/tools/refund/approve/", seen(Tool.objects.get(name="refund")))
+    assert counted not in zoe.get("/tools/").text
+
+
+def test_how_much_a_tool_was_used(
+    cast: Cast, ada: Client, propose: Callable[..., Proposal], settings: Settings
+) -> None:
+    save(cast)
+    tools.save(Actor(cast.ada), "find", Wording(**{**SAYS, "kind": "read"}))
+    tools.save(Actor(cast.ada), "idle", Wording(**{**SAYS, "kind": "read", "description": "x"}))
+    made = [propose(action="tool:refund") for _ in range(2)]
+    piece = {"run": made[0].run, "began_ms": 0, "took_ms": 1, "name": "find"}
+    now = timezone.now()
+    CallPiece.objects.bulk_create(
+        CallPiece(**piece, seq=seq, kind=kind, at=now - timedelta(days=days))
+        for seq, (kind, days) in enumerate([("tool", 0), ("tool", 6), ("tool", 8), ("model", 0)])
+    )
+    page = ada.get("/tools/").text
+    assert "2 proposed" in page
+    assert "2 reads" in page
+    assert "not used" in page
+    assert "2 proposed" in ada.get("/tools/refund/").text
+    settings.TOOL_PIECES_READ_MAX, settings.TOOL_PROPOSALS_COUNTED_MAX = 2, 1
+    page = ada.get("/tools/").text
+    assert "1+ proposed" in page
+    assert "1+ read" in page
+    assert "unknown" in page
