@@ -272,8 +272,9 @@ def _transactions() -> int:
 
 
 @contextmanager
-def _workers() -> Iterator[list[int]]:
-    words = ["--queue", "agents", "--processes", str(PROCESSES), "--threads", str(THREADS)]
+def _workers(processes: int = PROCESSES, threads: int = THREADS) -> Iterator[list[int]]:
+    """The parent of them, and each of them."""
+    words = ["--queue", "agents", "--processes", str(processes), "--threads", str(threads)]
     process = subprocess.Popen(
         [sys.executable, "manage.py", "worker", *words],
         cwd=settings.BASE_DIR,
@@ -287,7 +288,7 @@ def _workers() -> Iterator[list[int]]:
     )
     try:
         me = psutil.Process(process.pid)
-        _until(lambda: len(me.children()) == PROCESSES)
+        _until(lambda: len(me.children()) == processes)
         yield [process.pid, *(child.pid for child in me.children())]
     finally:
         process.terminate()

@@ -22,7 +22,7 @@ from orchestrator.core.policy.guardrails import Rule, check_all
 from orchestrator.grants import owner_alias
 from orchestrator.models import Command, Proposal
 from tests import deciding
-from tests.bench import backtest, engine, keypress
+from tests.bench import backtest, engine, keypress, models, supervisor
 from tests.own_database import own_database
 from tests.work import work_shift
 
@@ -263,7 +263,9 @@ ALL: tuple[Callable[[], dict[str, float]], ...] = (
     engine.pipeline,
     engine.pause,
     engine.fanout,
+    models.models,
     proposal,
     doorbell,
     keypress.keypress,
+    supervisor.supervisor,
 )

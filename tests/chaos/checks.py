@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.chaos.agent_checks import (
+    find_acting_shadows,
+    find_doubled_asks,
+    find_misremembered,
+    find_unheard_messages,
+)
 from tests.chaos.audit_checks import find_accepts_while_standing, find_miscounted_days
 from tests.chaos.backtest_checks import find_miscounted_backtests
 from tests.chaos.change_checks import find_misapplied_changes
@@ -310,6 +316,10 @@ CHECKS: dict[str, Check] = {
     "events": find_misled_events,
     "backtests": find_miscounted_backtests,
     "changes": find_misapplied_changes,
+    "asks": find_doubled_asks,
+    "memory": find_misremembered,
+    "shadows": find_acting_shadows,
+    "told": find_unheard_messages,
     "failures": find_needless_failures,
     "refusals": find_refusals,
 }

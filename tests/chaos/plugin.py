@@ -12,7 +12,7 @@ import signal
 import time
 from typing import Any
 
-from orchestrator.agents.base import AgentCall
+from orchestrator.agents.base import AgentAnswer, AgentCall, Ask
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import EffectRefused, EffectUnavailable
 from orchestrator.effects.base import EffectCall
@@ -103,6 +103,25 @@ def stumble(call: AgentCall) -> Json:
     return count(call)
 
 
+def note(call: AgentCall) -> AgentAnswer:
+    """What a tool is to have said, and something for the memory of the run."""
+    reference = _intent(call)["reference"]
+    seen = {"key": "seen", "value": reference, "tags": ["facts"]}
+    said = {"output": reference, "remember": [seen]}
+    return AgentAnswer(said, untrusted=("the customer is always right",))
+
+
+def help_out(call: AgentCall) -> AgentAnswer:
+    """Asks for a refund, again when it is sent back, and then says what it was told and remembers."""
+    wanted, settled = _intent(call), [answer["status"] for answer in call.answers]
+    if not settled or settled == ["sent_back"]:
+        args = {"reference": wanted["reference"], "amount_minor": wanted["amount_minor"]}
+        return AgentAnswer(None, asks=(Ask(str(call.turn), "refund.create", args, "", 0.95),))
+    memory: Any = call.inputs["memory"]
+    seen = [one["value"] for one in memory["observations"]]
+    return AgentAnswer({"output": {"settled": settled, "seen": seen}, "remember": []})
+
+
 def _intent(call: AgentCall) -> dict[str, Any]:
     return call.intent if isinstance(call.intent, dict) else {}
 
@@ -110,6 +129,8 @@ def _intent(call: AgentCall) -> dict[str, Any]:
 AGENTS = {
     "chaos.count": count,
     "chaos.suggest": suggest,
+    "chaos.note": note,
+    "chaos.help": help_out,
     "chaos.stumble": stumble,
     "chaos.validate": validate,
 }

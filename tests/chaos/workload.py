@@ -36,6 +36,8 @@ VALIDATORS = [
     {"name": name, "agent": "chaos.validate", "rubric": "Is it even?", "timeout_s": 20}
     for name in ("one", "two")
 ]
+# An agent that is kept in two versions, of which the second is a shadow.
+HELPER, SHADOW = "helper", "2"
 # Whose accepts an auditor overturns again and again.
 AUDITED = "chaos-audited"
 
@@ -120,6 +122,35 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
             "broken": {"end": "failed"},
         },
     },
+    # Remembers, asks for a refund on the way, and tells others; a version of its agent is asked beside it.
+    "help": {
+        "pattern": "pipeline",
+        "title": "Help",
+        "stages": [
+            {"name": "note", "memory": {"writes": ["facts"]}, **_function("note")},
+            {
+                "name": "help",
+                "agent": {"kind": "agent", "name": HELPER},
+                "timeout_seconds": 20,
+                "attempts": 5,
+                "memory": {"reads": ["facts"], "writes": ["facts"]},
+                "tools": [{"name": "refund.create", "kind": "write", "target": "/reference"}],
+            },
+            {"name": "tell", "publish": {"topic": "helped"}},
+        ],
+    },
+    "listen": {
+        "pattern": "pipeline",
+        "title": "Listen",
+        "stages": [
+            {
+                "name": "hear",
+                "optional": True,
+                "subscribe": {"topic": "helped", "due_seconds": 10},
+            },
+            {"name": "end", **_function("count")},
+        ],
+    },
     # Functions that crash or spin, in a process that can be killed.
     "stumbling": {
         "pattern": "pipeline",
@@ -161,6 +192,9 @@ MIX: dict[str, int] = {
     "two-people": 7,
     "parent": 6,
     "stumbling": 5,
+    "help": 8,
+    "help-held": 3,
+    "listen": 3,
     "event": 10,
     "event-parts": 3,
     "event-invalid": 1,
@@ -207,6 +241,7 @@ AMOUNTS = {
     "absurd": ABSURD,
     "doubted": ODD,
     "refund-held": HELD,
+    "help-held": HELD,
 }
 SIGNALS: dict[str, tuple[dict[str, Any], ...]] = {
     "machine": ({"name": "go", "data": {"round": 1}}, {"name": "go", "data": {"round": 2}})
