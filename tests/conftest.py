@@ -1,7 +1,7 @@
 """One cast for all tests, and one check after each of them: the log is the truth."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core import state
 from orchestrator.core.codec import canonical
 from orchestrator.models import ApiToken, Proposal, Reason, Run
-from tests import roles
+from tests import breakers, roles
 
 PASSWORD = "correct horse battery staple"
 SYSTEM = Actor(None)
@@ -67,6 +67,15 @@ def _own_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every test starts with a new log, so with a new key and no copies of another one's checkpoints."""
     monkeypatch.setattr(settings, "CHECKPOINT_KEY", tmp_path / "checkpoint-key")
     monkeypatch.setattr(settings, "CHECKPOINT_DIR", tmp_path / "checkpoints")
+
+
+@pytest.fixture(autouse=True)
+def _pulled_breakers(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    names = [name for mark in request.node.iter_markers("pulls") for name in mark.args]
+    with breakers.watched(names, monkeypatch) if names else nullcontext():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

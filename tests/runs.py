@@ -92,7 +92,71 @@ SUPPORT: dict[str, Any] = {
         "lost": {"end": "failed"},
     },
 }
+# Finds two things and fails at the third, then has nothing new to ask for.
+TASKS = [
+    {"worker": "finder", "task": {"ask": "Who paid?"}},
+    {"worker": "finder", "task": "What did they buy?"},
+    {"worker": "closer", "task": "Is the case closed?"},
+    {"worker": "nobody", "task": "Anything else?"},
+]
+POOL: dict[str, Any] = {
+    "pattern": "supervisor",
+    "title": "What became of an order",
+    "supervisor": {
+        "agent": scripted("boss-agent", {"tasks": TASKS, "result": "A-20931 was paid twice."})
+    },
+    "workers": {
+        "finder": {
+            "agent": scripted("finder-agent", {"echo": "item"}),
+            "description": "looks things up",
+        },
+        "closer": {
+            "agent": scripted(
+                "closer-agent",
+                fails=[{"attempt": 1, "code": "agent-refused", "reason": "the ledger is closed"}],
+            ),
+            "description": "knows the ledger",
+        },
+        "asker": {"workflow": "support", "description": "asks the customer"},
+    },
+    "rounds": 2,
+}
+# Three that do not see each other, one of whom is away, and a judge.
+COUNCIL: dict[str, Any] = {
+    "pattern": "consensus",
+    "title": "Is this a fraud?",
+    "high_stakes": True,
+    "reason": "An account that is closed is never opened again.",
+    "members": {
+        "first": {"agent": scripted("first-agent", {"fraud": True})},
+        "second": {"agent": scripted("second-agent", {"fraud": True})},
+        "third": {
+            "agent": scripted(
+                "third-agent",
+                fails=[{"attempt": 1, "code": "agent-refused", "reason": "no access"}],
+            )
+        },
+    },
+    "judge": {
+        "agent": scripted(
+            "judge-agent",
+            {
+                "verdict": {"fraud": True},
+                "rests_on": ["A"],
+                "confidence": 0.9,
+                "reasons": {"facts": "A names the device.", "law": "Both keep to the terms."},
+            },
+        )
+    },
+    "rubric": {
+        "facts": "Which answer rests on facts of the case?",
+        "law": "Which answer keeps to the terms?",
+    },
+    "output": {"type": "object"},
+}
 WORKFLOWS = {
+    "pool": POOL,
+    "council": COUNCIL,
     "refunds": REFUNDS,
     "invoices": INVOICES,
     "failing": FAILING,
