@@ -179,6 +179,7 @@ def tell_parent(claimed: Claimed) -> None:
         index=claimed.payload.get("index", 0),
         tokens=state.spent.tokens,
         money_micros=state.spent.money_micros,
+        unpriced=state.spent.unpriced,
         **tainting.of_run(child.pk, state).to_json(),
         classes=classes_of(child, state),
     )
@@ -189,9 +190,17 @@ def tell_parent(claimed: Claimed) -> None:
             "reason": f"what it said is over {most:,} bytes",
         }
         ended = replace(ended, status="failed", output=None, error=error)
+    parent = claimed.payload["parent"]
     with transaction.atomic():
-        advance([Step(claimed.payload["parent"], ended, key=claimed.once)])
+        if advance(each=[Step(parent, ended, key=claimed.once)]).refused_steps:
+            advance([Step(parent, _spent_by(ended), key=claimed.once)])
         complete(claimed)
+
+
+def _spent_by(ended: ev.ChildEnded) -> ev.ChildSpent:
+    """All that is left to say where nobody waits for it any more."""
+    said = ("work", "run", "status", "tokens", "money_micros", "unpriced")
+    return ev.ChildSpent(**{name: getattr(ended, name) for name in said})
 
 
 def _begin(

@@ -348,7 +348,8 @@ class SpentOut(Schema):
     steps: int
     agent_calls: int
     tokens: int
-    money_micros: int
+    money_micros: int = Field(description="what is known of it")
+    unpriced: bool = Field(description="whether nobody knows the price of some of it")
 
 
 class WorkOut(Schema):

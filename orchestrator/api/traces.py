@@ -61,6 +61,9 @@ class SpanOut(Schema):
         description="of a run inside: what it and all runs below it used, in and out together"
     )
     money_micros: int | None = Field(description="null where nobody knows the price")
+    partly_unpriced: bool = Field(
+        description="of a run inside: whether `money_micros` is only what is known of it"
+    )
     agent: dict[str, str] = Field(description="name, version, model, prompt hash, as far as known")
     error: dict[str, Any] | None
     notes: list[str]
@@ -183,6 +186,7 @@ def _span(found: RunTrace, span: Span, *, contexts: bool) -> SpanOut:
         tokens_out=span.tokens_out,
         tokens_inside=span.tokens_inside,
         money_micros=span.money_micros,
+        partly_unpriced=span.is_partly_unpriced,
         agent=dict(span.agent),
         error=dict(span.error) or None,
         notes=list(span.notes),

@@ -360,6 +360,17 @@ def _cancel(plan: Plan, state: RunState, event: ev.RunCancelled, moment: Moment)
     return _withdraw(ended) if event.withdraws else ended
 
 
+def _settle_below(plan: Plan, state: RunState, event: ev.ChildSpent, moment: Moment) -> RunState:
+    """Once for each run below; one that is waited for says what it spent when it ends."""
+    if plan.pattern == "direct" or event.work not in state.works:
+        raise IllegalTransition(f"work {event.work!r}", "unknown", event.kind)
+    if event.run in state.settled:
+        raise IllegalTransition(event.run, "settled already", event.kind)
+    if event.run in _waited_for(state):
+        raise IllegalTransition(event.run, "waited for", event.kind)
+    return replace(work.pay(state, event, event.tokens), settled=(*state.settled, event.run))
+
+
 def _withdraw(state: RunState) -> RunState:
     """What was proposed and nobody has decided about. What was accepted still runs."""
     for name, proposal in state.proposals.items():
@@ -645,6 +656,7 @@ _PROPOSAL_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], RunState]] = 
 _HANDLERS: dict[type[ev.Event], Callable[[Plan, RunState, Any, Moment], RunState]] = {
     ev.RunStarted: _start,
     ev.RunCancelled: _cancel,
+    ev.ChildSpent: _settle_below,
     ev.TimeReached: _reach_time,
     ev.ProposalReceived: _receive,
     ev.ValidationRequested: _validate,

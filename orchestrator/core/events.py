@@ -204,11 +204,26 @@ class ChildEnded(Event):
     # What it spent, with all runs below it.
     tokens: int = 0
     money_micros: int = 0
+    # Of some of that nobody knows what it cost; what the sum lacks is not nothing.
+    unpriced: bool = False
     # What tools said to it and to all runs below it, or that it is too much to follow.
     untrusted: tuple[Json, ...] = ()
     taints_all: bool = False
     # Its classes of data: what its definition says, and what came into it.
     classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSpent(Event):
+    """A run that nobody waits for any more ended. It decides nothing; what it spent, it spent for this one."""
+
+    kind: ClassVar[str] = "child_spent"
+    work: str
+    run: str
+    status: str
+    tokens: int = 0
+    money_micros: int = 0
+    unpriced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -558,6 +573,7 @@ KINDS: dict[str, type[Event]] = {
         SignalReceived,
         ChildStarted,
         ChildEnded,
+        ChildSpent,
         Published,
         MessageReceived,
         TimeReached,

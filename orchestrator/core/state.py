@@ -147,6 +147,8 @@ class Spent:
     agent_calls: int = 0
     tokens: int = 0
     money_micros: int = 0
+    # Of some of that nobody knows what it cost.
+    unpriced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +221,8 @@ class RunState:
     seed: int = 0
     # Whether runs that it started and waits for no longer are cancelled.
     cancels_below: bool = False
+    # Of those, the ones that have ended since: what they spent is counted.
+    settled: tuple[str, ...] = ()
     # The rounds that are over, and what has to be said about how the run went.
     rounds: tuple[Round, ...] = ()
     notes: tuple[str, ...] = ()
@@ -306,6 +310,8 @@ def from_json(data: Mapping[str, Any]) -> RunState:
         changed["notes"] = tuple(data["notes"])
     if "heard" in data:
         changed["heard"] = tuple(data["heard"])
+    if "settled" in data:
+        changed["settled"] = tuple(data["settled"])
     if "classes" in data:
         changed["classes"] = tuple(data["classes"])
     if "route" in data:

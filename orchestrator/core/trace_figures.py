@@ -13,7 +13,7 @@ RUNS_INSIDE = "runs inside"
 class Total:
     """Of calls and of runs inside, with all that is in those. Time is that of calls.
 
-    Money is what is known; `unpriced` says of how many of both nobody knows.
+    Money is what is known; `unpriced` says of how many of both that is not all.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Total:
 
     @property
     def is_unpriced(self) -> bool:
-        return bool(self.unpriced) and self.unpriced == self.calls + self.runs
+        return not self.money_micros and 0 < self.unpriced == self.calls + self.runs
 
 
 def total(name: str, spans: Iterable[Span], now_ms: int) -> Total:
@@ -46,7 +46,9 @@ def total(name: str, spans: Iterable[Span], now_ms: int) -> Total:
         tokens_out=sum(span.tokens_out for span in calls),
         tokens_inside=sum(span.tokens_inside for span in counted),
         money_micros=sum(span.money_micros or 0 for span in counted),
-        unpriced=sum(span.money_micros is None for span in counted),
+        unpriced=sum(
+            span.money_micros is None or span.is_partly_unpriced for span in counted
+        ),
     )
 
 

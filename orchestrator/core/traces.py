@@ -46,8 +46,9 @@ class Span:
     tokens_out: int = 0
     # Of a run inside, with all runs below it, which tells them only together.
     tokens_inside: int = 0
-    # None: nobody knows what it cost.
+    # None: nobody knows what it cost. Of a run inside, all that is known of it.
     money_micros: int | None = 0
+    is_partly_unpriced: bool = False
     agent: Mapping[str, str] = field(default_factory=dict)
     error: Mapping[str, Json] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -464,13 +465,26 @@ def _of_member(reading: _Reading, planned: Work | None, run: str) -> str:
 
 def _child_ended(reading: _Reading, line: Line, event: ev.ChildEnded) -> None:
     status = "done" if event.status == "completed" else "failed"
-    # Money of which a run knows nothing is not reported by it, and tokens are never for nothing.
-    is_unpriced = bool(event.tokens) and not event.money_micros
     reading.end(
-        f"run:{event.run}", line, status, error=dict(event.error or {}),
-        tokens_inside=event.tokens, money_micros=None if is_unpriced else event.money_micros,
-    )  # fmt: skip
+        f"run:{event.run}", line, status, error=dict(event.error or {}), **_cost_inside(event)
+    )
     reading.end_wait(line, "collect", event.work, status, about=event.run)
+
+
+def _child_spent(reading: _Reading, line: Line, event: ev.ChildSpent) -> None:
+    """It went on for a while after nobody waited for it any more."""
+    status = "done" if event.status == "completed" else "stopped"
+    reading.end(f"run:{event.run}", line, status, **_cost_inside(event))
+
+
+def _cost_inside(event: ev.ChildEnded | ev.ChildSpent) -> dict[str, Any]:
+    # Early events do not say what had no price, and tokens are never for nothing.
+    is_unpriced = event.unpriced or bool(event.tokens and not event.money_micros)
+    return {
+        "tokens_inside": event.tokens,
+        "money_micros": event.money_micros or (None if is_unpriced else 0),
+        "is_partly_unpriced": bool(is_unpriced and event.money_micros),
+    }
 
 
 def _received(reading: _Reading, line: Line, event: ev.ProposalReceived) -> None:
@@ -576,6 +590,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[_Reading, Line, Any], None]] = {
     ev.TimeReached: _time_reached,
     ev.ChildStarted: _child_started,
     ev.ChildEnded: _child_ended,
+    ev.ChildSpent: _child_spent,
     ev.ProposalReceived: _received,
     ev.ProposalDisposed: _disposed,
     ev.ProposalApproved: _judged,

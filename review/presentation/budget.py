@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from review.presentation.money import cost
+from review.presentation.money import at_least, cost
 from review.presentation.times import took
 from review.run_reads import RunCase
 
@@ -28,7 +28,7 @@ def gauges(case: RunCase, now: datetime) -> list[Gauge]:
         ("Steps", spent.steps, budget.steps, _whole),
         ("Agent calls", spent.agent_calls, budget.agent_calls, _whole),
         ("Tokens", spent.tokens, budget.tokens, _whole),
-        ("Money", spent.money_micros, budget.money_micros, cost),
+        ("Money", spent.money_micros, budget.money_micros, at_least if spent.unpriced else cost),
         ("Time", _seconds(case, now), budget.wall_s, took),
         ("Depth", len(lineage) + 1, budget.depth, _whole),
         ("Same state again", max(case.state.visits.values(), default=0), repeats, _whole),

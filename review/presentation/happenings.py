@@ -26,6 +26,10 @@ TOLD = {
     "signal_received": ("Signal {name} came from {by}", "info"),
     "child_started": ("{work} started another run", "info"),
     "child_ended": ("The run that {work} started {status}", "info"),
+    "child_spent": (
+        "The run that {work} started {status} when nobody waited for it any more: its cost counts",
+        "quiet",
+    ),
     "published": ("{work} published to {topic}", "info"),
     "message_received": ("A message about {topic} came from another run", "info"),
     "time_reached": ("A time it waited for was reached", "warn"),

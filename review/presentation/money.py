@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from orchestrator.core.traces import Span
+
 # ISO 4217: every currency in use, and those whose minor unit is not a hundredth.
 _CODES = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN "
@@ -50,6 +52,17 @@ def cost(micros: float) -> str:
     amount = Decimal(micros).scaleb(-6)
     digits = 2 if amount >= 1 or not micros else 4 if amount >= Decimal("0.001") else 6
     return f"{amount:,.{digits}f}"
+
+
+def at_least(micros: float) -> str:
+    return f"{cost(micros)} and more"
+
+
+def priced(span: Span) -> str:
+    """What is known of it, and whether that is all."""
+    if span.money_micros is None:
+        return "not priced"
+    return at_least(span.money_micros) if span.is_partly_unpriced else cost(span.money_micros)
 
 
 def is_currency(code: object) -> bool:

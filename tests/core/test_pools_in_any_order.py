@@ -131,6 +131,7 @@ class Engine:
             self._hear(event)
         else:
             self.story.refuses(event)
+            self._hear(ev.ChildSpent(work=command.work, run=run, status=status, tokens=1))
 
     def _check(self) -> None:
         state, plan = self.story.state, self.story.plan

@@ -285,6 +285,45 @@ def test_a_run_that_ends_after_the_deadline_is_not_heard() -> None:
     story.refuses(ev.ChildEnded(work="tasks", run="r2", status="completed", output="late"))
 
 
+def spent_by(run: str, **costs: Any) -> ev.ChildSpent:
+    return ev.ChildSpent(work="tasks", run=run, status="cancelled", **costs)
+
+
+def test_what_a_run_spent_counts_even_where_nobody_waits_for_it_any_more() -> None:
+    story = planned("ask:who?")
+    story.tell(ev.ChildStarted(work="tasks", run="r2"))
+    story.refuses(spent_by("r2", tokens=9), "waited for")
+    story.time_passes(600)
+    assert story.tell(spent_by("r2", tokens=9, money_micros=4)) == []
+    spent = story.state.spent
+    assert (spent.tokens, spent.money_micros, spent.unpriced) == (9, 4, False)
+    story.refuses(spent_by("r2", tokens=9), "settled already")
+    story.finish("plan", {"done": True, "result": 1})
+    story.tell(spent_by("r3", unpriced=True))
+    assert story.state.status == "completed"
+    assert story.state.spent.unpriced
+
+
+def test_it_may_be_what_breaks_the_cost() -> None:
+    story = Story(supervisor(stops_at={"tokens": 0, "money_micros": 50}), {"want": "all"})
+    story.finish("plan", tasks("ask:who?"))
+    story.tell(ev.ChildStarted(work="tasks", run="r2"))
+    story.time_passes(600)
+    story.tell(spent_by("r2", money_micros=60))
+    story.finish("plan", tasks("find:b"))
+    assert story.state.status == "completed"
+    assert "the cost limit of the run was reached" in story.state.notes[0]
+
+
+def test_an_unknown_price_stays_unknown_in_every_sum_above() -> None:
+    story = planned("ask:who?", "find:a")
+    story.tell(ev.ChildStarted(work="tasks", run="r2", index=0))
+    ended = {"work": "tasks", "run": "r2", "status": "completed", "output": "me"}
+    story.tell(ev.ChildEnded(**ended, tokens=9, money_micros=4, unpriced=True))
+    assert story.state.spent.money_micros == 4
+    assert story.state.spent.unpriced
+
+
 def test_a_run_that_is_given_up_is_cancelled_and_no_other_is() -> None:
     story = Story(supervisor(), {"want": "all"}, cancels_below=True)
     story.finish("plan", tasks("ask:who?", "ask:why?", "find:a"))

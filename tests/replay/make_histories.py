@@ -766,6 +766,17 @@ def child_given_up_by_its_supervisor() -> Story:
     return story
 
 
+def child_paid_for_after_it_was_given_up() -> Story:
+    story = Story(supervisor(rounds=1), {"want": "all"}, cancels_below=True)
+    story.finish("plan", tasks("find:a", "ask:c"))
+    story.tell(ev.ChildStarted(work="tasks", run="r2", index=1))
+    story.finish("tasks", "A", money_micros=7, unpriced=True)
+    story.time_passes(600)
+    story.tell(ev.ChildSpent(work="tasks", run="r2", status="cancelled", tokens=9, money_micros=4))
+    story.finish("synthesis", {"result": "A"})
+    return story
+
+
 def cancelled_with_what_is_undecided() -> Story:
     story = _proposing()
     story.propose("draft", "escalate")
@@ -1002,6 +1013,7 @@ STORIES: dict[str, Callable[[], Story]] = {
         supervisor_in_two_rounds,
         supervisor_past_its_deadline,
         child_given_up_by_its_supervisor,
+        child_paid_for_after_it_was_given_up,
         cancelled_with_what_is_undecided,
         supervisor_that_cost_too_much,
         supervisor_whose_rounds_bring_the_same,

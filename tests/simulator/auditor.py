@@ -148,10 +148,22 @@ class Auditor:
         once = Counter(key.split()[0] for key in self.target.executed)
         for effect, times in once.items():
             hold(times == 1, f"{effect} was executed under {times} keys")
+        self._audit_costs()
         for row in self.tables.runs.values():
             divergence = first_divergence(self.history(row))
             hold(divergence is None, str(divergence))
         self.reviews.audit_end()
+
+    def _audit_costs(self) -> None:
+        """Each run below was paid for once by the run above, whether that waited for it or not."""
+        paid = Counter(
+            str(_data(line.payload)["run"])
+            for line in self.tables.events.values()
+            if line.kind in {"child_ended", "child_spent"}
+        )
+        for row in self.tables.commands.values():
+            if row.kind == "tell_parent" and row.status == "done":
+                hold(paid[row.run] == 1, f"{row.run} was paid for {paid[row.run]} times")
 
     def _is_the_persons_word(self, effect: str) -> bool:
         """Sent out again by a person while a frozen worker was about to call; no key stops the second."""

@@ -9,6 +9,7 @@ CAUGHT = {
     "times pass unnoticed": "never ends",
     "revisions never expire": "never ends",
     "parents are not told": "never ends|tell_parent",
+    "what nobody waits for costs nothing": "was paid for 0 times",
     "runs below run on": "runs on and nobody waits for it",
     "a key for each attempt": "executed under",
     "careless targets are called again": "was executed",

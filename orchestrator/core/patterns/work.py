@@ -109,7 +109,8 @@ def _as_failure(plan: Plan, event: ev.WorkAsked) -> ev.WorkFailed:
         "retryable": False,
         "limit": most,
     }
-    cost = {name: getattr(event, name) for name in ("tokens_in", "tokens_out", "money_micros")}
+    counted = ("tokens_in", "tokens_out", "money_micros", "unpriced")
+    cost = {name: getattr(event, name) for name in counted}
     place = {name: getattr(event, name) for name in ("attempt", "index", "turn", "visit")}
     return ev.WorkFailed(work=event.work, error=error, **place, **cost)
 
@@ -477,12 +478,7 @@ def _failing(work: Work) -> str:
 
 
 def _spend(state: RunState, event: Any) -> RunState:
-    spent = state.spent
-    tokens = event.tokens_in + event.tokens_out
-    if not tokens and not event.money_micros:
-        return state
-    money = spent.money_micros + event.money_micros
-    return replace(state, spent=replace(spent, tokens=spent.tokens + tokens, money_micros=money))
+    return pay(state, event, event.tokens_in + event.tokens_out)
 
 
 def _charge(known: WorkState, event: Any) -> WorkState:
@@ -495,17 +491,26 @@ def _charge(known: WorkState, event: Any) -> WorkState:
 
 def _pay(state: RunState, known: WorkState, event: ev.ChildEnded) -> tuple[RunState, WorkState]:
     """What a run spent for its parent counts there, too."""
-    spent = replace(
-        state.spent,
-        tokens=state.spent.tokens + event.tokens,
-        money_micros=state.spent.money_micros + event.money_micros,
-    )
     known = replace(
         known,
         tokens=known.tokens + event.tokens,
         money_micros=known.money_micros + event.money_micros,
     )
-    return replace(state, spent=spent), known
+    return pay(state, event, event.tokens), known
+
+
+def pay(state: RunState, event: Any, tokens: int) -> RunState:
+    """An unknown price makes the sum a lower bound, and stays unknown in every sum above."""
+    spent = state.spent
+    if not tokens and not event.money_micros and event.unpriced <= spent.unpriced:
+        return state
+    spent = replace(
+        spent,
+        tokens=spent.tokens + tokens,
+        money_micros=spent.money_micros + event.money_micros,
+        unpriced=spent.unpriced or event.unpriced,
+    )
+    return replace(state, spent=spent)
 
 
 def _is_of_a_child(work: Work, event: ev.Event) -> bool:
