@@ -99,8 +99,9 @@ class WorkFailed(Event):
     agent: Mapping[str, str] = field(default_factory=dict)
     visit: int = 0
     turn: int = 1
-    # What of shared memory it was handed.
+    # What of shared memory it was handed, and the classes of it that nobody had said of this work.
     recalled: tuple[Sequence[str], ...] = ()
+    classes: tuple[str, ...] = ()
     # The reason itself, which may quote what tools had said: it is handed to whoever goes on.
     untrusted: tuple[Json, ...] = ()
     taints_all: bool = False

@@ -46,9 +46,7 @@ def total(name: str, spans: Iterable[Span], now_ms: int) -> Total:
         tokens_out=sum(span.tokens_out for span in calls),
         tokens_inside=sum(span.tokens_inside for span in counted),
         money_micros=sum(span.money_micros or 0 for span in counted),
-        unpriced=sum(
-            span.money_micros is None or span.is_partly_unpriced for span in counted
-        ),
+        unpriced=sum(span.money_micros is None or span.is_partly_unpriced for span in counted),
     )
 
 

@@ -114,6 +114,7 @@ def _call_failed(
         agent=agents.told_of(given.agent, answer.agent if answer else {}, call.config),
         # Whoever failed was handed its memory all the same.
         recalled=observations.recalled(given.handed, given.before),
+        classes=given.handed.classes if given.handed else (),
         **(answer.usage.as_told() if answer else cost_of(error)),
         **heard.to_json(),
     )

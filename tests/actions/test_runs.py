@@ -383,6 +383,23 @@ class TestChildren:
         assert set(Run.objects.values_list("status", flat=True)) == {"cancelled"}
         work_all()
 
+    def test_what_it_had_spent_counts_in_the_run_that_waited(
+        self, start: Callable[..., Run], cast: Cast
+    ) -> None:
+        usage = {"tokens_in": 40, "tokens_out": 2, "money_micros": 900}
+        costly = stage("think", agent={"usage": usage})
+        waiting = pipeline(costly, {"name": "wait", "signal": {"name": "go"}})
+        workflows.save(SYSTEM, "inner", waiting)
+        run = start(pipeline({"name": "inside", "workflow": "inner"}))
+        work_all()
+        assert now(run).canonical_state.spent.tokens == 0
+        runs.cancel(Actor(cast.ada), run.pk, reason="enough")
+        work_all()
+        spent = now(run).canonical_state.spent
+        assert (spent.tokens, spent.money_micros) == (42, 900)
+        assert Event.objects.filter(run=run, kind="child_spent").count() == 1
+        assert not Command.objects.filter(status="failed").exists()
+
     def test_one_that_nobody_waits_for_any_more_is_cancelled(
         self, start: Callable[..., Run], settings: Settings
     ) -> None:

@@ -641,6 +641,17 @@ def test_no_key_is_told_whatever_the_other_side_echoes(
     assert not any(KEY in record.getMessage() for record in ours)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_nor_is_one_that_stands_in_an_answer(chat: ChatServer, stream: bool) -> None:
+    wish = ("orders_look_up", {"order": f"Bearer {KEY}", KEY: [KEY]})
+    chat.says(Says(calls=[wish]), f"It is {KEY}.")
+    answer = ask(chat, endpoint={"stream": stream}, tools=[LOOK_UP])
+    assert "It is •••." in str(answer.output)
+    assert len([piece for piece in answer.pieces if piece.kind == "model"]) == 2
+    assert KEY not in repr(answer)
+    assert KEY not in str(chat.asked[1]["messages"])
+
+
 # What it is made of ----------------------------------------------------------------------------------
 
 

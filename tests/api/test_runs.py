@@ -65,6 +65,7 @@ def test_it_tells_what_became_of_it(call: Call, bearer: str, start: Start) -> No
         "agent_calls": 5,
         "tokens": 6_400,
         "money_micros": 21_000,
+        "unpriced": False,
     }
     assert [work["name"] for work in answer["works"]] == ["list", "check", "sum"]
     assert answer["ended_at"] is not None

@@ -304,7 +304,9 @@ class HostileOrders(RuleBasedStateMachine):
         ended = {"work": name, "run": run, "index": index + off, "tokens": cost}
         self.tell(ev.ChildEnded(status=status, output=cost, **ended))
 
-    @rule(work=st.sampled_from([*WORKS, "nobody"]), run=st.sampled_from(["run_2", "r3"]), cost=COSTS)
+    @rule(
+        work=st.sampled_from([*WORKS, "nobody"]), run=st.sampled_from(["run_2", "r3"]), cost=COSTS
+    )
     def hear_what_a_child_spent(self, work: str, run: str, cost: int) -> None:
         self.tell(ev.ChildSpent(work=work, run=run, status="cancelled", tokens=cost))
 

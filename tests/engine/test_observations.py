@@ -20,7 +20,7 @@ from orchestrator.engine.advance import advance
 from orchestrator.engine.memory import Memory
 from orchestrator.models import Event, Observation, ObservationRead, Run
 from tests.memories import MESH, only, pipeline, reader, relay, run_of, shared, wish, writer
-from tests.runs import SYSTEM, save, start
+from tests.runs import SYSTEM, save, scripted, stage, start
 from tests.work import claim_one, output_of, work_all
 
 pytestmark = pytest.mark.django_db
@@ -480,6 +480,19 @@ def test_what_was_seen_by_default_goes_on_with_its_class() -> None:
     assert keys(run_of(classed(reader("look"), "public"), workflow="y")) == []
     run = Run.objects.select_related("workflow_version").get(pk=run.pk)
     assert first_divergence(journal.history(run)) is None
+
+
+def test_what_a_call_had_seen_that_failed_goes_on_with_its_class() -> None:
+    """Its reason is handed on, and may quote what it was handed."""
+    run_of(classed(writer("note", wish("case", 1)), "internal"), workflow="x")
+    fails = [{"attempt": 1, "code": "agent-refused", "reason": "I cannot do this for 1"}]
+    looks = stage("look", agent=scripted("look", fails=fails), attempts=1, optional=True) | {
+        "memory": {"reads": ["facts"]}
+    }
+    run = run_of(shared(looks), stage("end", 1))
+    failed: Any = read(run.events.get(kind="work_failed").payload)
+    assert failed["classes"] == ["internal"]
+    assert (run.status, run.canonical_state.classes) == ("completed", ("internal",))
 
 
 def test_many_that_may_not_be_seen_are_counted() -> None:

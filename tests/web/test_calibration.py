@@ -268,7 +268,7 @@ def test_an_admin_fits_pins_and_turns_off(cast: Cast, sign_in: SignIn, known: Tr
     choose("newest")
     known.refresh_from_db()
     assert known.calibrator == Calibrator.objects.get(number=2)
-    assert choose("9").status_code == 422
+    assert choose("9").status_code == 404
     assert choose("nonsense").status_code == 404
 
 

@@ -192,7 +192,7 @@ class Talk:
             "notes": () if self.ledger.pieces else self.notes,
         }
         try:
-            response = requests.ask(
+            answer = requests.ask(
                 self.model,
                 self.messages,
                 self.version.wishes,
@@ -204,6 +204,8 @@ class Talk:
             found = self.fail(error)
             self.ledger.enter("model", model, began, _lost(found), error=str(found), **about)
             raise found from None
+        # Whoever echoes its key does not have it stored.
+        response = requests.without_secret(answer, self.version.endpoint.api_key)
         usage, said = usage_of(response, self.version.endpoint), _said(response)
         self.ledger.enter("model", model, began, usage, said=said, **about)
         self.messages.append(response)

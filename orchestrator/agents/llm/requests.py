@@ -8,13 +8,23 @@ import os
 import threading
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from pydantic_ai import direct
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    ModelResponsePart,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+)
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
+
+from orchestrator.core.hidden import without, without_in
 
 # An event loop that is held up says so late; the thread gives up on it after this.
 GRACE_S = 2.0
@@ -37,6 +47,21 @@ def ask(
     wishes = {**wishes, "timeout": left_s}
     send = _stream if is_streamed else _request
     return _wait(_within(left_s, send(model, messages, wishes, parameters)), left_s + GRACE_S)
+
+
+def without_secret(response: ModelResponse, secret: str) -> ModelResponse:
+    if not secret:
+        return response
+    return replace(response, parts=[_part_without(part, [secret]) for part in response.parts])
+
+
+def _part_without(part: ModelResponsePart, secrets: list[str]) -> ModelResponsePart:
+    if isinstance(part, ToolCallPart):
+        hidden: Any = without_in(secrets, {"tool_name": part.tool_name, "args": part.args})  # type: ignore[dict-item]
+        return replace(part, **hidden)
+    if isinstance(part, TextPart | ThinkingPart):
+        return replace(part, content=without(secrets, part.content))
+    return part
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, ModelResponse]) -> ModelResponse:
