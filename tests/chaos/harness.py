@@ -41,6 +41,8 @@ class Outcome:
 
     options: Options
     workflows: int = 0
+    # Until everything was up for the first time.
+    starts_s: float = 0.0
     calm_per_s: float = 0.0
     faulty_per_s: float = 0.0
     faulty_s: float = 0.0
@@ -85,7 +87,9 @@ class Harness:
         self.say("starting PostgreSQL, Valkey, web, workers, sweepers and reviewers")
         self.site.start_servers()
         token = self._cast()
+        began = time.monotonic()
         self.site.start_crew()
+        self.outcome.starts_s = time.monotonic() - began
         load = Load(
             requests(self.options.seed, mutants.mix_for(self.options.mutants)),
             Client(self.site.ports, token, self.told),

@@ -14,9 +14,10 @@ from tests.chaos.steering import HITS_MIN
 # load has to be accepted, and never may there be so long in which nothing comes to its end. The share
 # of the pace without faults is told and not judged: faults come a thousand times as often as in life,
 # and what it measures is how fast this machine starts Python.
-STALL_MAX_S = 15
-# From the death of a worker to the next hand on its command: the lease, and what may go wrong meanwhile.
-RECOVERY_P99_MAX_S = LEASE_S + 15
+PAUSE_MAX_S = 15
+# Whoever is killed has to be started again, most of a pause, and on a machine that others use too this
+# may take any time: so many times what it took before there were any faults is allowed as well.
+STARTS_MAX = 3
 SHOWN = 10
 TITLES = (
     *(
@@ -48,6 +49,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
             "under_faults_per_s": round(outcome.faulty_per_s, 2),
             "share": round(_progress(outcome), 3),
         },
+        "starts_s": round(outcome.starts_s, 1),
         "stall_s": round(outcome.stall_s, 1),
         "ends": outcome.ends,
         "decisions": outcome.decisions,
@@ -81,7 +83,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield _line(name, value)
     for name in (
         *("recoveries", "recovery_p50_s", "recovery_p99_s"),
-        *("stall_s", "rest_after_s", "restarts"),
+        *("starts_s", "stall_s", "rest_after_s", "restarts"),
     ):
         yield _line(name, report[name])
     for title in TITLES:
@@ -118,10 +120,12 @@ def _shortfalls(outcome: Outcome) -> Iterator[str]:
         yield "nothing ever stood down"
     if outcome.workflows < outcome.options.workflows:
         yield f"{outcome.workflows} workflows were accepted, of at least {outcome.options.workflows}"
-    if outcome.stall_s > STALL_MAX_S:
-        yield f"for {outcome.stall_s:.1f} s nothing came to its end, of at most {STALL_MAX_S} s"
-    if _percentile(outcome.recoveries_s, 99) > RECOVERY_P99_MAX_S:
-        yield f"recovery_p99_s is over {RECOVERY_P99_MAX_S} s"
+    pause_s = max(PAUSE_MAX_S, STARTS_MAX * outcome.starts_s)
+    if outcome.stall_s > pause_s:
+        yield f"for {outcome.stall_s:.1f} s nothing came to its end, of at most {pause_s:.1f} s"
+    # From the death of a worker to the next hand on its command: the lease, and what may go wrong meanwhile.
+    if _percentile(outcome.recoveries_s, 99) > LEASE_S + pause_s:
+        yield f"recovery_p99_s is over {LEASE_S + pause_s:.1f} s"
 
 
 def _progress(outcome: Outcome) -> float:
