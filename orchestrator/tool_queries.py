@@ -126,7 +126,7 @@ def versions(tool: Tool) -> list[ToolVersion]:
 
 
 def is_own(version: ToolVersion, user: User) -> bool:
-    """Whether somebody else has to approve of it: they wrote it, read it in, or said where its server is."""
+    """Whether somebody else has to approve of it: they wrote it, or said where its server is."""
     server = version.tool.server
     authors = {version.created_by_id, server.changed_by_id if server else None}
     return bool(settings.RULES_FOUR_EYES) and user.pk in authors

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
@@ -117,10 +118,10 @@ def _locked(name: str, server: ToolServer | None = None) -> Tool:
     return Tool.objects.select_for_update().get(name=name)
 
 
-def _put(actor: Actor, tool: Tool, wording: Wording) -> Saved:
+def _put(actor: Actor, tool: Tool, wording: Wording, author: User | None) -> Saved:
     """The caller holds the tool. What it said before once, and was approved, needs no other approval."""
     known = tool.versions.filter(content_hash=wording.content_hash).first()
-    version = known or _new_version(actor, tool, wording)
+    version = known or _new_version(author, tool, wording)
     if tool.current_id != version.pk:
         tool.current = version
         tool.save(update_fields=["current"])
@@ -138,13 +139,13 @@ def _put(actor: Actor, tool: Tool, wording: Wording) -> Saved:
 def _put_alone(actor: Actor, tool: Tool, wording: Wording) -> Saved:
     """And whoever may approve of it is told, where that is needed."""
     before = tool.current_id
-    saved = _put(actor, tool, wording)
+    saved = _put(actor, tool, wording, actor.user)
     if saved.version.pk != before and not saved.version.is_approved:
         notices.tools_wait(1, "", actor.user)
     return saved
 
 
-def _new_version(actor: Actor, tool: Tool, wording: Wording) -> ToolVersion:
+def _new_version(author: User | None, tool: Tool, wording: Wording) -> ToolVersion:
     last = tool.versions.order_by("-number").first()
     # What nobody in particular stages in the place of what waits is as much of whoever wrote that.
     waits = tool.current if tool.current and not tool.current.is_approved else None
@@ -160,13 +161,13 @@ def _new_version(actor: Actor, tool: Tool, wording: Wording) -> ToolVersion:
         is_repeatable=wording.is_repeatable,
         digest=digest_of(tool.name, wording.description, wording.parameters),
         content_hash=wording.content_hash,
-        created_by=actor.user or (waits.created_by if waits else None),
+        created_by=author or (waits.created_by if waits else None),
     )
 
 
 @transaction.atomic
 def approve(actor: Actor, name: str, number: int, digest_seen: str) -> ToolVersion:
-    """Let agents have it as it stands: by a person, who neither wrote it nor read it in."""
+    """Let agents have it as it stands: by a person, who neither wrote it nor said where its server is."""
     _check_person(actor)
     tool = Tool.objects.select_for_update(of=("self",)).filter(name=name).first()
     version = tool.versions.filter(number=number).first() if tool else None
@@ -376,7 +377,8 @@ def _stage_one(actor: Actor, server: ToolServer, name: str, offer: Offer, synced
         tool.is_offered = True
         tool.save(update_fields=["is_offered"])
     before = tool.current_id
-    version = _put(actor, tool, wording).version
+    # Whoever has a server read only carries its words: whose they are is said by who saved the server.
+    version = _put(actor, tool, wording, None).version
     if before is None:
         synced.new.append(name)
     elif before != version.pk:

@@ -84,7 +84,7 @@ class ToolVersion(models.Model):
     # Over what a model is told; and over all that a version says.
     digest = models.CharField(max_length=71)
     content_hash = models.CharField(max_length=71)
-    # Whoever wrote it, or read it from its server.
+    # Whoever wrote it; nobody, of what a server says.
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )

@@ -497,6 +497,18 @@ def test_nobody_approves_of_what_is_read_where_they_said_that_the_server_is(
     tools.approve(ada, "shop_changing", version.number, version.digest)
 
 
+def test_who_only_has_a_server_read_may_approve_of_what_it_says(
+    server: Path, ada: Actor, zoe: Actor
+) -> None:
+    """Of two admins one says where the server is, and the other is enough for the rest."""
+    tools.save_server(ada, "shop", transport="stdio", command="shop")
+    tools.sync(zoe, "shop")
+    version = waiting("shop_changing")
+    with pytest.raises(NotAllowed, match="Another admin"):
+        tools.approve(ada, "shop_changing", version.number, version.digest)
+    tools.approve(zoe, "shop_changing", version.number, version.digest)
+
+
 def test_what_only_one_admin_said_of_a_tool_does_not_outlive_its_wording(
     server: Path, ada: Actor, zoe: Actor, settings: Settings
 ) -> None:
