@@ -32,10 +32,7 @@ class Saved(NamedTuple):
 
 def save(actor: Actor, slug: str, raw: Json) -> Saved:
     """The version that says this; what the newest one says already makes no other."""
-    _require_editor(actor)
-    if slug in TAKEN:
-        raise BadInput("workflow", f"{slug} is an address of the API; choose another name.")
-    definition = complete(slug, raw)
+    definition = to_save(actor, slug, raw)
     with transaction.atomic():
         workflow = _lock(slug)
         newest = _plans(slug).order_by("-number").first()
@@ -44,6 +41,14 @@ def save(actor: Actor, slug: str, raw: Json) -> Saved:
         version = _add(actor, workflow, definition)
         audit(actor, "workflow.saved", f"workflow/{slug}", version=version.number)
         return Saved(version, is_new=True)
+
+
+def to_save(actor: Actor, slug: str, raw: Json) -> str:
+    """What would be stored. Changes nothing."""
+    _require_editor(actor)
+    if slug in TAKEN:
+        raise BadInput("workflow", f"{slug} is an address of the API; choose another name.")
+    return complete(slug, raw)
 
 
 def complete(slug: str, raw: Json) -> str:

@@ -270,12 +270,16 @@ class EstimateOut(Schema):
     workflow: str = Field(description="whose run, where it is one inside; else empty")
 
 
-class WorkflowVersionOut(WorkflowLineOut):
+class WorkflowCheckOut(Schema):
     definition: dict[str, Any] = Field(description="as it is stored, with every default filled in")
     estimate: EstimateOut | None = Field(None, description="of a consensus what a run costs")
     estimates_inside: list[EstimateOut] = Field(
         description="of each consensus that its runs start, what one run of that costs"
     )
+
+
+class WorkflowVersionOut(WorkflowLineOut, WorkflowCheckOut):
+    pass
 
 
 class WorkflowPageOut(Schema):

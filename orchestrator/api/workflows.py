@@ -15,11 +15,13 @@ from orchestrator.api.schemas import (
     EstimateOut,
     ProblemOut,
     Slug,
+    WorkflowCheckOut,
     WorkflowLineOut,
     WorkflowPageOut,
     WorkflowsIn,
     WorkflowVersionOut,
 )
+from orchestrator.core.codec import read as read_json
 from orchestrator.core.errors import NotFound
 from orchestrator.cost_queries import estimates_of
 from orchestrator.models import WorkflowVersion
@@ -51,6 +53,22 @@ def put(request: HttpRequest, slug: Slug, definition: Body[dict[str, Any]]) -> S
     """201 for a new version; 200 with the newest one when that says the same already."""
     saved = save_workflow(actor_of(request), slug, definition)
     return Status(201 if saved.is_new else 200, _render(saved.version))
+
+
+@router.post(
+    "/workflows/{slug}/check",
+    auth=Bearer("admin"),
+    response={
+        200: WorkflowCheckOut,
+        422: DefinitionProblemOut,
+        frozenset({400, 401, 403, 413, 415}): ProblemOut,
+    },
+    summary="Check a workflow",
+)
+def check(request: HttpRequest, slug: Slug, definition: Body[dict[str, Any]]) -> WorkflowCheckOut:
+    """What saving it would store, and what a run of it is going to cost. Nothing is saved."""
+    content: Any = read_json(workflows.to_save(actor_of(request), slug, definition))
+    return WorkflowCheckOut(**_checked(slug, content))
 
 
 @router.get(
@@ -107,11 +125,14 @@ def _line(version: WorkflowVersion) -> WorkflowLineOut:
 
 
 def _render(version: WorkflowVersion) -> WorkflowVersionOut:
-    content = queries.content_of(version)
-    found = [EstimateOut.from_orm(one) for one in estimates_of(version.workflow.slug, content)]
-    return WorkflowVersionOut(
-        **_line(version).model_dump(),
-        definition=content,
-        estimate=next((one for one in found if not one.workflow), None),
-        estimates_inside=[one for one in found if one.workflow],
-    )
+    said = _checked(version.workflow.slug, queries.content_of(version))
+    return WorkflowVersionOut(**_line(version).model_dump(), **said)
+
+
+def _checked(slug: str, content: dict[str, Any]) -> dict[str, Any]:
+    found = [EstimateOut.from_orm(one) for one in estimates_of(slug, content)]
+    return {
+        "definition": content,
+        "estimate": next((one for one in found if not one.workflow), None),
+        "estimates_inside": [one for one in found if one.workflow],
+    }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.schemas import check
-from orchestrator.models import AuditEntry, WorkflowVersion
+from orchestrator.models import AuditEntry, Workflow, WorkflowVersion
 from tests import runs
 from tests.api.conftest import REFUND, Call
 from tests.conftest import Cast
@@ -125,6 +125,20 @@ def test_the_format_can_be_downloaded(call: Call) -> None:
     schema = call("GET", "/workflows/schema", bearer=None).json()
     assert check(schema, PLAN) == []
     assert check(schema, {**PLAN, "stages": []}) != []
+
+
+def test_it_is_checked_before_anything_is_saved(call: Call, admin: str, token: Issue) -> None:
+    answer = call("POST", "/workflows/council/check", runs.COUNCIL, bearer=admin)
+    assert answer.status_code == 200
+    checked = answer.json()
+    assert checked["estimate"]["known_micros"] == 4 * 4_200
+    assert not Workflow.objects.filter(slug="council").exists()
+    saved = call("PUT", "/workflows/council", runs.COUNCIL, bearer=admin).json()
+    assert {name: saved[name] for name in checked} == checked
+    wrong = call("POST", "/workflows/council/check", {**runs.COUNCIL, "quorum": 9}, bearer=admin)
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/quorum")
+    assert call("POST", "/workflows/schema/check", PLAN, bearer=admin).status_code == 422
+    assert call("POST", "/workflows/x/check", PLAN, bearer=token("runs")).status_code == 403
 
 
 def test_a_consensus_is_answered_with_what_a_run_costs(call: Call, admin: str) -> None:

@@ -223,6 +223,7 @@ API: dict[str, str] = {
     "GET /api/v1/runs/{run_id}/trace": "runs or read",
     "GET /api/v1/workflows/schema": "public",
     "PUT /api/v1/workflows/{slug}": "admin",
+    "POST /api/v1/workflows/{slug}/check": "admin",
     "GET /api/v1/workflows/{slug}": "read or runs or admin",
     "GET /api/v1/workflows": "read or runs or admin",
     "GET /api/v1/workflows/{slug}/versions/{number}": "read or runs or admin",
