@@ -66,6 +66,9 @@ def history(cast: Cast, as_owner: Owner, settings: Settings) -> int:
     with as_owner():
         demo_scale.load(300)
     rollups.refresh()
+    # As the database does by itself within a minute; until then it takes the counters to be empty.
+    with as_owner() as cursor:
+        cursor.execute("ANALYZE")
     return Proposal.objects.filter(created_at__gte=scope().starts_at).count()
 
 
