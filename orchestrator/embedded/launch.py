@@ -97,14 +97,14 @@ def _start(servers: EmbeddedServers, supervisor: Supervisor, progress: Progress)
     _wait_for_external(progress)
     applied = apply_migrations()
     progress(f"tables are up to date{f', {applied} migrations applied' if applied else ''}")
-    # Each program imports for more than a second. Somebody waits for the first page, and nobody for the
-    # others: what is to be done meanwhile waits in the database.
-    web, *others = list_programs()
-    supervisor.start(web)
     if settings.DEMO:
         call_command("demo", stdout=io.StringIO(), skip_checks=True)
         progress("the demo is loaded (DEMO=0 starts without)")
     let_go_of_database()
+    # Each program imports for more than a second. Somebody waits for the first page, and nobody for the
+    # others: what is to be done meanwhile waits in the database.
+    web, *others = list_programs()
+    supervisor.start(web)
     _wait_for_web(supervisor)
     progress("the web server is ready")
     for program in others:

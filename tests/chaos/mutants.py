@@ -22,13 +22,21 @@ FOUND_BY = {
     "undo-forgets": "taken-back",
     # Whoever accepts does not hold up a stand-down, which comes between the question and the accept.
     "no-standing-lock": "stand-downs",
+    # What was to be remembered is stored apart from the event that says so, and may be missing.
+    "memory-apart": "memory",
+    # What a shadow says is kept as often as it is brought.
+    "each-trial": "shadows",
 }
 # What one needs much of, to show itself in its short time.
-WANTS = {"no-standing-lock": {"audited": 60}}
+WANTS = {
+    "no-standing-lock": {"audited": 60},
+    "memory-apart": {"help": 30},
+    "each-trial": {"help": 30},
+}
 # Those that are found by different checks share a run.
 ROUNDS = (
-    ("key-per-attempt", "hold-without-condition", "no-standing-lock"),
-    ("no-fence", "each-delivery", "undo-forgets"),
+    ("key-per-attempt", "hold-without-condition", "no-standing-lock", "memory-apart"),
+    ("no-fence", "each-delivery", "undo-forgets", "each-trial"),
 )
 
 # New tokens are taken away again.
@@ -61,10 +69,32 @@ CREATE TRIGGER chaos_dawdle BEFORE UPDATE OF disposition ON orchestrator_proposa
     WHEN (NEW.disposition = 'accept' AND NEW.agent = '{AUDITED}') EXECUTE FUNCTION chaos_dawdle();
 ALTER DATABASE {POSTGRES_DATABASE} SET search_path = public, pg_catalog;
 """
+_MEMORY_APART = """
+CREATE FUNCTION chaos_forget() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF random() < 0.5 THEN RETURN NULL; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER chaos_forget BEFORE INSERT ON orchestrator_observation FOR EACH ROW
+    EXECUTE FUNCTION chaos_forget();
+"""
+_EACH_TRIAL = """
+ALTER TABLE orchestrator_agenttrial DROP CONSTRAINT agent_trial_once;
+CREATE FUNCTION chaos_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.id := nextval(pg_get_serial_sequence('orchestrator_agenttrial', 'id'));
+    INSERT INTO orchestrator_agenttrial SELECT NEW.*;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_again AFTER INSERT ON orchestrator_agenttrial FOR EACH ROW
+    WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION chaos_again();
+"""
 _IN_DATABASE = {
     "no-fence": _NO_FENCE,
     "each-delivery": _EACH_DELIVERY,
     "no-standing-lock": _NO_STANDING_LOCK,
+    "memory-apart": _MEMORY_APART,
+    "each-trial": _EACH_TRIAL,
 }
 
 
