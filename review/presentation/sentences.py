@@ -26,7 +26,7 @@ SENTENCE_LENGTH_MAX = 160
 SENTENCES = {
     "access.grant": "Give {target} the role {role} in {system}",
     "account.close": "Close {target}",
-    "countersign.agent.deploy": "Change what is in use of the agent {agent}",
+    "countersign.agent.deploy": "Change what is in use of the agent {/agent}",
     "countersign.endpoint.move": "Change where the endpoint {endpoint} is or what it may see",
     "countersign.policy.activate": "Put evaluation policy {policy} into force",
     "countersign.policy.retire": "Retire evaluation policy {policy}",

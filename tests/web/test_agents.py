@@ -94,7 +94,7 @@ def test_what_is_in_use_is_asked_for_and_shown_to_whoever_agrees(
     client.force_login(versions.another_admin().user)  # type: ignore[arg-type]
     shown = client.get(f"/proposals/{proposal.pk}/").text
     assert "What would be in use" in shown
-    assert "Change what is in use of the agent" in shown
+    assert re.search("<title>[^<]*Change what is in use of the agent clerk", shown)
     assert "It did well." in shown
     versions.agree(proposal)
     client.force_login(clerk.user)  # type: ignore[arg-type]
