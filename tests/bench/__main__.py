@@ -60,8 +60,10 @@ def measure_at_scale() -> dict[str, float]:
 
 def chosen[Measure: Callable[[], dict[str, float]]](measures: Iterable[Measure]) -> list[Measure]:
     """Those named on the command line, or all."""
-    names = sys.argv[1:]
-    return [measure for measure in measures if not names or measure.__name__ in names]
+    names, known = sys.argv[1:], {measure.__name__: measure for measure in measures}
+    if unknown := [name for name in names if name not in known]:
+        sys.exit(f"There is no measure {', '.join(unknown)}. Known are: {', '.join(known)}.")
+    return [known[name] for name in names] if names else list(known.values())
 
 
 def print_table(figures: dict[str, float]) -> None:
