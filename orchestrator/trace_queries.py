@@ -1,15 +1,16 @@
 """Reads of traces: the spans of a run, what one of its calls was handed and said, where a failure began."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
-from orchestrator import queries
+from orchestrator import handed_queries, queries
 from orchestrator.contract_queries import masked_by
 from orchestrator.core import events as ev
+from orchestrator.core import tasks
 from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.plan import Plan, read_plan
 from orchestrator.core.policy.masking import mask_text, secrets_of
@@ -17,9 +18,8 @@ from orchestrator.core.secret_shapes import hide_secrets
 from orchestrator.core.state import RunState
 from orchestrator.core.trace_figures import Origin, find_origin
 from orchestrator.core.traces import RUN, Inside, Line, Out, Span, Trace, read_trace
-from orchestrator.models import CallPiece, Command, Proposal, Run
+from orchestrator.models import CallPiece, Command, Event, Observation, Proposal, Run
 
-INTENT = 1
 # Of runs inside of runs so many are looked into for the beginning of a failure.
 ORIGIN_DEPTH_MAX = 10
 # Longer events are read without what they carry, which takes the database longer than sending them.
@@ -130,13 +130,16 @@ def _grafted(trace: Trace, parent: str, run: str) -> Iterator[Span]:
 # What a call was handed, and what it said ---------------------------------------------------------
 
 
-def texts_of(found: RunTrace, span: Span) -> list[Text]:
-    """The context of one span, masked. Read when somebody opens it, and not before."""
+def texts_of(found: RunTrace, span: Span, *, shut: Collection[str] = ()) -> list[Text]:
+    """The context of one span, masked. Read when somebody opens it, and not before.
+
+    Nothing that runs in `shut` remembered is shown.
+    """
     hide = _hider(found.run.pk)
-    return [replace(text, text=hide(text.text)) for text in _texts(found, span)]
+    return [replace(text, text=hide(text.text)) for text in _texts(found, span, shut)]
 
 
-def _texts(found: RunTrace, span: Span) -> Iterator[Text]:
+def _texts(found: RunTrace, span: Span, shut: Collection[str]) -> Iterator[Text]:
     if span.piece:
         piece = CallPiece.objects.filter(pk=span.piece, run=found.run).first()
         if piece is not None:
@@ -144,36 +147,114 @@ def _texts(found: RunTrace, span: Span) -> Iterator[Text]:
                 Text("What it was handed", piece.given), Text("What it said", piece.said)
             )
     elif span.kind == "agent":
-        yield from _handed(found, span)
+        yield from _handed(found, span, shut)
         yield from _said(found, span)
+    elif span.kind == "validation":
+        yield from _shown_to_validator(span)
+        yield from _judged(found, span)
 
 
 def _filled(*texts: Text) -> Iterator[Text]:
     return (text for text in texts if text.text)
 
 
-def _handed(found: RunTrace, span: Span) -> Iterator[Text]:
-    """As its command names it: the intent, and outputs by their places in the log, which has the bytes."""
+def _handed(found: RunTrace, span: Span, shut: Collection[str]) -> Iterator[Text]:
+    """As its command names it, by places in the log, which has the bytes."""
     command = Command.objects.filter(pk=span.command, run=found.run).first()
-    told: Any = read(command.payload) if command else None
-    if not isinstance(told, dict):
+    told = _told(command) if command else {}
+    if not told:
         return
-    yield _shown("The intent", queries.said(found.run, [INTENT])[0])
-    for name, where in told.get("inputs", {}).items():
-        if isinstance(where, str):
-            yield Text(f"Input {name}", where, "the proposal that was sent back, and why")
-        elif isinstance(where, list):
-            yield _shown(f"Input {name}", queries.said(found.run, where))
-        else:
-            yield _shown(f"Input {name}", queries.said(found.run, [where])[0])
+    task = _task(found, told)
+    yield _shown("The intent", task.intent)
+    if task.item is not None:
+        yield _shown("The item", task.item)
+    for name, value in task.inputs.items():
+        yield _shown(f"Input {name}", value)
+    yield from _recalled(found.run, span.seq, shut)
+    if told.get("asked"):
+        yield from _turn_before(found.run, told)
+
+
+def _task(found: RunTrace, told: Mapping[str, Any]) -> tasks.Task:
+    numbers: list[Json] = [*set(tasks.events_of(told))]
+    values = dict(zip(numbers, queries.said(found.run, numbers), strict=True))
+    definition = queries.content_of(found.run.workflow_version)
+    return tasks.read_task(found.plan, definition, told, values.get, handed_queries.sent_back)
+
+
+def _recalled(run: Run, seq: int, shut: Collection[str]) -> Iterator[Text]:
+    """Of shared memory, once the call is over: until then nobody has written down what it was handed."""
+    pks = [pk for pk, _ in _facts(run, [seq]).get(seq, ("", {}))[1].get("recalled", ())]
+    if not pks:
+        return
+    rows = Observation.objects.exclude(run__in=shut).in_bulk(pks)
+    seen = [rows[pk] for pk in pks if pk in rows]
+    memory: dict[str, Json] = {
+        "space": seen[0].space if seen else None,
+        "observations": list(map(_observed, seen)),
+    }
+    text = _shown("Input memory", memory)
+    missing = len(pks) - len(seen)
+    yield replace(text, note=f"{missing} of {len(pks)} cannot be shown") if missing else text
+
+
+def _observed(row: Observation) -> dict[str, Json]:
+    """As agents are handed it."""
+    return {
+        "id": row.pk,
+        "key": row.key,
+        "value": read(row.value),
+        "tags": list(row.tags),
+        "by": row.agent,
+        "tainted": row.tainted,
+    }
+
+
+def _turn_before(run: Run, told: Mapping[str, Any]) -> Iterator[Text]:
+    asked, answered = told["asked"], told["answers"]
+    events = _facts(run, [asked, *answered])
+    said = events[asked][1]
+    if said.get("memory") is not None:
+        yield _shown("What it had kept", said["memory"])
+    answers: list[Json] = [
+        handed_queries.answer(ask, *events[seq])
+        for ask, seq in zip(said["asks"], answered, strict=True)
+    ]
+    yield _shown("What became of what it asked for", answers)
 
 
 def _said(found: RunTrace, span: Span) -> Iterator[Text]:
     if span.status == "done":
-        yield _shown("What it said", queries.said(found.run, [span.seq])[0])
+        kind, facts = _facts(found.run, [span.seq])[span.seq]
+        if kind == ev.WorkAsked.kind:
+            yield _shown("What it asked for", facts["asks"])
+        else:
+            yield _shown("What it said", queries.said(found.run, [span.seq])[0])
     kind = CallPiece.Kind.REFUSED
     for piece in CallPiece.objects.filter(run=found.run, seq=span.seq, kind=kind):
         yield Text("What it said, and was not taken", piece.said, ", ".join(piece.notes))
+
+
+def _shown_to_validator(span: Span) -> Iterator[Text]:
+    seen = handed_queries.shown_to_validators({span.about}).get(span.about)
+    if seen is not None:
+        yield _shown("What it was handed", seen)
+
+
+def _judged(found: RunTrace, span: Span) -> Iterator[Text]:
+    if span.status == "done":
+        _, facts = _facts(found.run, [span.seq])[span.seq]
+        told: Json = {
+            name: facts[name] for name in ("score", "verdict", "reasons") if name in facts
+        }
+        yield _shown("What it said", told)
+
+
+def _facts(run: Run, numbers: Sequence[int]) -> dict[int, tuple[str, dict[str, Any]]]:
+    """Of each of these events its kind, and what it says."""
+    rows = Event.objects.filter(run=run, seq__in=numbers)
+    told = ((row.seq, row.kind, read(row.payload)) for row in rows)
+    return {seq: (kind, facts if isinstance(facts, dict) else {}) for seq, kind, facts in told}
 
 
 def _shown(title: str, value: Json) -> Text:

@@ -1,6 +1,6 @@
 """What a run's page shows of its trace to one reader."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -141,8 +141,8 @@ def tick_of(now: datetime, is_moving: bool) -> int:
 def span_facts(request: HttpRequest, case: RunCase, key: str) -> dict[str, Any]:
     """One span, opened. Of a run within, its own trace is read."""
     run, _, inner = key.rpartition("/")
-    found = trace_queries.trace_of(case.run)
-    if run and run not in audit_queries.veiled_runs(request.user):
+    found, shut = trace_queries.trace_of(case.run), audit_queries.veiled_runs(request.user)
+    if run and run not in shut:
         child = trace_queries.child_of(case.run.pk, run)
         found = trace_queries.trace_of(child) if child else found
     span = found.trace.find(inner)
@@ -164,7 +164,7 @@ def span_facts(request: HttpRequest, case: RunCase, key: str) -> dict[str, Any]:
         "agent_facts": [
             (name, said) for name, said in span.agent.items() if name not in {"kind", "name"}
         ],
-        "texts": _texts(found, span, case),
+        "texts": _texts(found, span, case, shut),
         "about_url": _url(span.about),
     }
 
@@ -179,9 +179,9 @@ def _tells_cost(span: Span) -> bool:
     return (_is_call(span) or span.is_run_inside) and used != (0, 0, 0, 0)
 
 
-def _texts(found: RunTrace, span: Span, case: RunCase) -> Sequence[Text]:
+def _texts(found: RunTrace, span: Span, case: RunCase, shut: Collection[str]) -> Sequence[Text]:
     """Whoever has yet to judge something of this run is handed nothing that could tell how sure an agent was."""
-    texts = trace_queries.texts_of(found, span)
+    texts = trace_queries.texts_of(found, span, shut=shut)
     return [Text(text.title, LATER) for text in texts] if case.veiled else texts
 
 

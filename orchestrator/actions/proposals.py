@@ -29,10 +29,10 @@ from orchestrator.core.codec import Json, canonical, digest, read
 from orchestrator.core.errors import BadInput
 from orchestrator.core.policy.changes import RESERVED, is_change
 from orchestrator.core.taint import Source, Tainted
+from orchestrator.core.tasks import INTENT
 from orchestrator.engine import audits, tainting
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
-from orchestrator.engine.inputs import INTENT
 from orchestrator.engine.opening import open_item
 from orchestrator.engine.tainting import TOO_MUCH
 from orchestrator.failpoints import failpoint

@@ -102,8 +102,12 @@ def _read_error(told: dict[str, Any]) -> AgentError:
     return error
 
 
+# What it had done and spent; an isolated process is asked for its answer alone.
+_OF_THIS_SIDE = frozenset({"usage", "pieces", "notes"})
+
+
 def _told_of(kind: type[AgentError]) -> list[str]:
-    return [field.name for field in fields(kind) if field.name not in {"usage", "pieces"}]
+    return [field.name for field in fields(kind) if field.name not in _OF_THIS_SIDE]
 
 
 def _as_sent(name: str, value: Any) -> Any:

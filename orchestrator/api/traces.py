@@ -1,5 +1,6 @@
 """A run's trace: the same that its page shows."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,8 +126,13 @@ def trace(request: HttpRequest, run_id: str, query: Query[TraceIn]) -> TraceOut:
     if query.contexts:
         _require_contexts(request)
     spans = found.trace.spans
+    shut = audit_queries.veiled_runs(token_of(request).owner)
     first = _place(spans, query.after)
     last = first + (min(query.limit, CONTEXTS_MAX) if query.contexts else query.limit)
+
+    def texts(span: Span) -> list[TextOut] | None:
+        return _texts(found, span, shut) if query.contexts else None
+
     return TraceOut(
         run=found.run.pk,
         status=found.run.status,
@@ -135,7 +141,7 @@ def trace(request: HttpRequest, run_id: str, query: Query[TraceIn]) -> TraceOut:
         total=_total(total("total", spans, found.now_ms)),
         stages=[_total(one) for one in by_stage(found.trace, found.now_ms)],
         agents=[_total(one) for one in by_agent(found.trace, found.now_ms)],
-        spans=[_span(found, span, contexts=query.contexts) for span in spans[first:last]],
+        spans=[_span(found, span, texts(span)) for span in spans[first:last]],
         next=spans[last - 1].id if last < len(spans) else None,
     )
 
@@ -165,11 +171,12 @@ def _place(spans: tuple[Span, ...], after: str) -> int:
     return place + 1
 
 
-def _span(found: RunTrace, span: Span, *, contexts: bool) -> SpanOut:
-    texts: list[TextOut] | None = None
-    if contexts:
-        said = trace_queries.texts_of(found, span)
-        texts = [TextOut(title=one.title, text=one.text, note=one.note) for one in said]
+def _texts(found: RunTrace, span: Span, shut: Collection[str]) -> list[TextOut]:
+    said = trace_queries.texts_of(found, span, shut=shut)
+    return [TextOut(title=one.title, text=one.text, note=one.note) for one in said]
+
+
+def _span(found: RunTrace, span: Span, texts: list[TextOut] | None) -> SpanOut:
     return SpanOut(
         id=span.id,
         parent=span.parent,

@@ -558,9 +558,10 @@ class AgentError(CountersignError):
     who: str = ""
     where: str = ""
     # What was spent and done before it failed, as far as that is known: a `Usage` and each `Piece` of
-    # agents/base.py.
+    # agents/base.py. And what it was not handed, in words.
     usage: Any = field(default=None, kw_only=True)
     pieces: Sequence[Any] = field(default=(), kw_only=True)
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(eq=False)

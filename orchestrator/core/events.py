@@ -73,10 +73,12 @@ class WorkFinished(Event):
     untrusted: tuple[Json, ...] = ()
     taints_all: bool = False
     # Shared memory: what it was handed, as pairs of an id and a digest; what it wants remembered; and
-    # what was left out of either, in words.
+    # what of that was left out, in words.
     recalled: tuple[Sequence[str], ...] = ()
     remembered: tuple[dict[str, Json], ...] = ()
     memory_notes: tuple[str, ...] = ()
+    # What it was not handed, in words: more than its budget of tokens, or closed to its classes of data.
+    notes: tuple[str, ...] = ()
     # The classes of what it was handed of it that nobody had said of this work.
     classes: tuple[str, ...] = ()
 
@@ -102,6 +104,8 @@ class WorkFailed(Event):
     # What of shared memory it was handed, and the classes of it that nobody had said of this work.
     recalled: tuple[Sequence[str], ...] = ()
     classes: tuple[str, ...] = ()
+    # What it was not handed, in words.
+    notes: tuple[str, ...] = ()
     # The reason itself, which may quote what tools had said: it is handed to whoever goes on.
     untrusted: tuple[Json, ...] = ()
     taints_all: bool = False
@@ -137,6 +141,8 @@ class WorkAsked(Event):
     # What of shared memory it was handed, and the classes of it that nobody had said of this work.
     recalled: tuple[Sequence[str], ...] = ()
     classes: tuple[str, ...] = ()
+    # What it was not handed, in words.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

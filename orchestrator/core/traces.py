@@ -376,6 +376,7 @@ def _any_call(reading: _Reading, line: Line, event: Any) -> None:
             began_ms=min(began_ms, line.at_ms), ended_ms=line.at_ms,
             status="failed" if error else "done", attempt=getattr(event, "attempt", 1),
             index=getattr(event, "index", 0), agent=agent, error=error, seq=line.seq,
+            notes=(*getattr(event, "notes", ()), *getattr(event, "memory_notes", ())),
             command=line.command, **_cost(event),
         )
     )  # fmt: skip

@@ -4,27 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator import revision_queries
-from orchestrator.core import definitions
+from orchestrator import handed_queries
 from orchestrator.core import events as core_events
+from orchestrator.core import tasks
 from orchestrator.core.codec import Json, read
-from orchestrator.core.handing import fill_in, find, places
-from orchestrator.core.patterns.router import ROUTE
 from orchestrator.engine import agents, observations, sql, turns
 from orchestrator.engine.agent_configs import Resolved
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.memory import VALUE_LENGTH_MAX, Memory
 from orchestrator.engine.plans import definition_of, plan_of
 from orchestrator.engine.turns import NO_TURN, TurnBefore
-from orchestrator.models import Effect, Proposal
+from orchestrator.models import Effect
 
 _EVENTS = """
     SELECT e.run_id, e.seq, e.kind, e.payload
       FROM unnest(%(runs)s::text[], %(seqs)s::integer[]) AS t(run, seq)
       JOIN orchestrator_event e ON e.run_id = t.run AND e.seq = t.seq
 """
-INTENT = 1
-SENT_BACK = "sent_back"
 MEMORY = "memory"
 
 
@@ -86,32 +82,16 @@ def load_for_effects(claims: Sequence[Claimed]) -> dict[int, Effect]:
 def _for_agent(
     claimed: Claimed, values: Values, agent: Resolved | None, handed: observations.Handed | None
 ) -> ForAgent:
-    intent, definition = values[claimed.run, INTENT], definition_of(claimed.version)
-
-    def filled(form: Json) -> Json:
-        return fill_in(form, lambda seq: values[claimed.run, seq], definition)
-
-    inputs = {
-        name: _sent_back(form) if name == SENT_BACK else filled(form)
-        for name, form in claimed.payload.get("inputs", {}).items()
-    }
-    given = claimed.payload.get("item")
-    item = filled(given) if given else _item(claimed, intent, inputs)
-    if definition["pattern"] == "router" and claimed.payload["work"] == ROUTE:
-        inputs["workers"] = definitions.descriptions(definition)
-    if handed is not None:
-        inputs[MEMORY] = handed.told
-    return ForAgent(definition, intent, inputs, item, agent=agent, handed=handed)
-
-
-def _item(claimed: Claimed, intent: Json, inputs: dict[str, Json]) -> Json:
-    """The element of the list before that this call of a fan-out is about."""
-    work = plan_of(claimed.version).works[claimed.payload["work"]]
-    if work.for_each is None:
-        return None
-    came = inputs.get(work.needs[0]) if work.needs else intent
-    items = find(came, work.for_each)
-    return items[claimed.payload.get("index", 0)] if isinstance(items, list) else None
+    definition = definition_of(claimed.version)
+    task = tasks.read_task(
+        plan_of(claimed.version),
+        definition,
+        claimed.payload,
+        lambda seq: values[claimed.run, seq],
+        handed_queries.sent_back,
+    )
+    inputs = task.inputs | ({MEMORY: handed.told} if handed is not None else {})
+    return ForAgent(definition, task.intent, inputs, task.item, agent=agent, handed=handed)
 
 
 def _load_values(claims: Sequence[Claimed], memory: Memory) -> Values:
@@ -121,13 +101,9 @@ def _load_values(claims: Sequence[Claimed], memory: Memory) -> Values:
 
 
 def _named(claimed: Claimed) -> Iterable[int]:
-    yield INTENT
-    yield from places(claimed.payload.get("item"))
+    yield from tasks.events_of(claimed.payload)
     if "answer" in claimed.payload:
         yield claimed.payload["answer"]
-    for name, form in claimed.payload.get("inputs", {}).items():
-        if name != SENT_BACK:
-            yield from places(form)
 
 
 def _read_values(places: set[tuple[str, int]], memory: Memory) -> Values:
@@ -142,15 +118,3 @@ def _read_values(places: set[tuple[str, int]], memory: Memory) -> Values:
         if len(payload) <= VALUE_LENGTH_MAX:
             memory.values[run, seq] = values[run, seq]
     return values
-
-
-def _sent_back(proposal: str) -> Json:
-    """What was proposed, and why it was sent back: by its score, or by a person in words."""
-    found = Proposal.objects.get(pk=proposal)
-    request = revision_queries.request_of(found)
-    handed: dict[str, Json] = {
-        "proposal": read(found.payload),
-        "reasons": [reason.to_json() for reason in request.reasons],
-        "round": request.round,
-    }
-    return handed | ({"asked": request.asked} if request.asked else {})

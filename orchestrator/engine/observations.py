@@ -304,9 +304,8 @@ def bring(handed: Handed | None, before: TurnBefore, answer: AgentAnswer) -> Bro
     output, wishes = observations.open_envelope(handed.scope, answer.output)
     read_out = observations.read_wishes(handed.scope, wishes, _limits())
     tainted = has_heard_tools(handed, before, answer)
-    notes = handed.notes
-    if len(read_out) > handed.room:
-        notes = (*notes, f"{len(read_out) - handed.room} were not remembered: the memory is full")
+    forgotten = len(read_out) - handed.room
+    notes = (f"{forgotten} were not remembered: the memory is full",) if forgotten > 0 else ()
     about: dict[str, Json] = {"tainted": True} if tainted else {}
     if classes := sorted(handed.said.union(handed.classes)):
         about["classes"] = list(classes)

@@ -77,6 +77,7 @@ def call_agent(claimed: Claimed, given: ForAgent, record: Record) -> Ending:
         visit=claimed.payload["visit"],
         turn=call.turn,
         recalled=observations.recalled(given.handed, given.before),
+        notes=_not_handed(given, answer.notes),
         **said,
         **answer.usage.as_told(),
         took_ms=since(began),
@@ -115,12 +116,18 @@ def _call_failed(
         # Whoever failed was handed its memory all the same.
         recalled=observations.recalled(given.handed, given.before),
         classes=given.handed.classes if given.handed else (),
+        notes=_not_handed(given, answer.notes if answer else error.notes),
         **(answer.usage.as_told() if answer else cost_of(error)),
         **heard.to_json(),
     )
     pieces = [*kept(done), *(kept_refused(answer, took_ms) if answer else ())]
     steps = [Step(claimed.run, event, claimed.once)]
     return Ending(claimed, "failed", steps, error=described, pieces=pieces)
+
+
+def _not_handed(given: ForAgent, notes: Sequence[str]) -> tuple[str, ...]:
+    """Of shared memory, and of what its adapter had no room for."""
+    return (*(given.handed.notes if given.handed else ()), *notes)
 
 
 def _heard_by_failed(
@@ -204,6 +211,7 @@ def agent_failed(
         took_ms=took_ms,
         agent=agents.told_of(agent, {}),
         recalled=observations.recalled(given.handed, given.before) if given else (),
+        notes=_not_handed(given, ()) if given else (),
         **cost_of(error),
     )
     return Ending(claimed, "failed", [Step(claimed.run, event, claimed.once)], error=described)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import revision_queries
+from orchestrator import handed_queries
 from orchestrator.core.codec import Json, read
 from orchestrator.engine import sql
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.tainting import NOTHING, Heard, and_receipt
-from orchestrator.models import Decision, Effect, Proposal
+from orchestrator.models import Effect
 from orchestrator.tool_queries import ONCE, REPEATABLE
 
 _EVENTS = """
@@ -20,19 +20,6 @@ _EVENTS = """
       FROM unnest(%(runs)s::text[], %(seqs)s::integer[]) AS t(run, seq)
       JOIN orchestrator_event e ON e.run_id = t.run AND e.seq = t.seq
 """
-# How an event that settles an ask is told to whoever asked.
-STATUS = {
-    "work_asked": "refused",
-    "ask_refused": "refused",
-    "effect_succeeded": "done",
-    "effect_failed": "failed",
-    "proposal_rejected": "rejected",
-    "proposal_expired": "expired",
-    "proposal_withdrawn": "withdrawn",
-    "revision_requested": "sent_back",
-}
-AFTER_DISPOSITION = {"block": "blocked", "revise": "sent_back"}
-AFTER_SETTLING = {"happened": "done", "not_happened": "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +65,7 @@ def _read_events(claims: Sequence[Claimed]) -> dict[Place, Told]:
 def _turn_before(claimed: Claimed, events: Mapping[Place, Told]) -> TurnBefore:
     _, said = events[claimed.run, claimed.payload["asked"]]
     answers = tuple(
-        _answer(ask, *events[claimed.run, seq])
+        handed_queries.answer(ask, *events[claimed.run, seq])
         for ask, seq in zip(said["asks"], claimed.payload["answers"], strict=True)
     )
     heard = Heard.of(said)
@@ -88,43 +75,6 @@ def _turn_before(claimed: Claimed, events: Mapping[Place, Told]) -> TurnBefore:
             heard = and_receipt(heard, str(ask["tool"]), words, ask.get("args"))
     recalled = tuple((pk, mark) for pk, mark in said.get("recalled", ()))
     return TurnBefore(memory=said.get("memory"), answers=answers, heard=heard, recalled=recalled)
-
-
-def _answer(ask: Mapping[str, Json], kind: str, facts: Mapping[str, Any]) -> dict[str, Json]:
-    answer: dict[str, Json] = {
-        "key": ask["key"],
-        "tool": ask["tool"],
-        "status": _status(kind, facts),
-    }
-    if kind == "work_asked":
-        return answer | {"error": ask.get("error")}
-    if "proposal" in facts:
-        answer["proposal"] = facts["proposal"]
-    told = {name: facts[name] for name in ("receipt", "error", "reason") if facts.get(name)}
-    return answer | told | _words(kind, facts)
-
-
-def _status(kind: str, facts: Mapping[str, Any]) -> str:
-    if kind == "proposal_disposed":
-        return AFTER_DISPOSITION[facts["disposition"]]
-    if kind == "effect_settled":
-        return AFTER_SETTLING[facts["verdict"]]
-    return STATUS[kind]
-
-
-def _words(kind: str, facts: Mapping[str, Any]) -> dict[str, Json]:
-    """What people and rules had to say about it, and what was done where somebody edited it."""
-    if kind == "proposal_rejected":
-        decision = Decision.objects.filter(pk=facts["decision"]).first()
-        return {"note": decision.note} if decision and decision.note else {}
-    if kind not in {"proposal_disposed", "revision_requested", "effect_succeeded"}:
-        return {}
-    proposal = Proposal.objects.get(pk=facts["proposal"])
-    if kind == "effect_succeeded":
-        return {"edited": True, "args": proposal.args} if proposal.edited_by_id else {}
-    request = revision_queries.request_of(proposal)
-    reasons: list[Json] = [reason.to_json() for reason in request.reasons]
-    return {"reasons": reasons} | ({"asked": request.asked} if request.asked else {})
 
 
 def _words_from_outside(facts: Mapping[str, Any]) -> Json:

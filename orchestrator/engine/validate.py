@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import handed_queries
 from orchestrator.agents import registry as agents
 from orchestrator.agents.base import AgentAnswer, AgentCall
 from orchestrator.core import events as ev
-from orchestrator.core.codec import Json, canonical, digest, read
+from orchestrator.core.codec import Json, canonical, digest
 from orchestrator.core.errors import (
     AgentError,
     AgentTimedOut,
@@ -27,10 +28,7 @@ from orchestrator.engine import perform
 from orchestrator.engine.advance import Ending, Step
 from orchestrator.engine.claim import Claimed
 from orchestrator.failpoints import failpoint
-from orchestrator.models import EvaluationPolicy, Proposal, Snapshot
-
-# Of the snapshot: what is suggested, and what it is said to rest on.
-SHOWN = ("proposal", "context")
+from orchestrator.models import EvaluationPolicy, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def load(claims: Sequence[Claimed]) -> dict[int, ForValidator]:
         {claimed.payload["policy"] for claimed in claims}, field_name="number"
     )
     proposals = {claimed.payload["proposal"] for claimed in claims}
-    shown, waiting = _shown(proposals), _waiting(proposals)
+    shown, waiting = handed_queries.shown_to_validators(proposals), _waiting(proposals)
     return {
         claimed.id: _for_validator(
             policies[claimed.payload["policy"]],
@@ -119,13 +117,6 @@ def given_up(payload: dict[str, Any], error: dict[str, Json]) -> ev.ValidationFa
         policy_version=payload["policy"],
         error=error,
     )
-
-
-def _shown(proposals: set[str]) -> dict[str, dict[str, Json]]:
-    rows = Snapshot.objects.filter(proposal__in=proposals).order_by("proposal", "pk")
-    texts = dict(rows.distinct("proposal").values_list("proposal", "inputs"))
-    found: dict[str, Any] = {proposal: read(text) for proposal, text in texts.items()}
-    return {proposal: {name: seen[name] for name in SHOWN} for proposal, seen in found.items()}
 
 
 def _waiting(proposals: set[str]) -> set[str]:

@@ -490,7 +490,7 @@ def test_a_named_agent_is_handed_what_its_endpoint_may_see(outside: Listener) ->
     run = work_through(start(look, slug="y"))
     (said,) = told(run)
     assert [pk for pk, _ in said["recalled"]] == [only("hours").pk]
-    assert "`case` (personal)" in said["memory_notes"][0]
+    assert "`case` (personal)" in said["notes"][0]
 
 
 def test_who_never_says_anything_hands_on_no_class(outside: Listener) -> None:

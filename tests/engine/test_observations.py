@@ -142,7 +142,7 @@ def test_what_does_not_fit_together_is_left_out_with_a_note(
     )
     assert keys(run) == ["b"]
     told = read(run.events.filter(kind="work_finished").latest("seq").payload)
-    assert "1 older observations" in told["memory_notes"][0]  # type: ignore[index,call-overload]
+    assert "1 older observations" in told["notes"][0]  # type: ignore[index,call-overload]
 
 
 def test_a_named_memory_outlives_its_run_and_the_own_one_is_nobody_elses() -> None:
@@ -381,7 +381,7 @@ def test_events_without_memory_say_nothing_of_it() -> None:
     run = start("refunds")
     event = Event.objects.filter(run=run, kind="work_finished").first()
     assert event is not None
-    assert not {"recalled", "remembered", "memory_notes"} & read(event.payload).keys()  # type: ignore[union-attr]
+    assert not {"recalled", "remembered", "notes"} & read(event.payload).keys()  # type: ignore[union-attr]
 
 
 def test_a_mesh_ends_with_its_result() -> None:
@@ -444,13 +444,13 @@ def test_what_a_stage_has_no_class_for_is_not_handed_to_it() -> None:
     run_of(classed(writer("note", wish("hours", "9 to 5")), "public"), workflow="z")
     run = run_of(classed(reader("look"), "public"), workflow="y")
     assert keys(run) == ["hours"]
-    (note,) = told_of(run)["memory_notes"]
+    (note,) = told_of(run)["notes"]
     assert note == "not handed over, since this work may see public and no more: `case` (personal)"
     assert "Doe" not in canonical(told_of(run))
     assert not only("case").reads.exists()
     both = run_of(classed(reader("look"), "personal", "public"), workflow="both")
     assert keys(both) == ["hours", "case"]
-    assert "memory_notes" not in told_of(both)
+    assert "notes" not in told_of(both)
 
 
 def test_a_definition_that_says_it_for_all_of_its_stages_says_it_of_what_they_write() -> None:
@@ -460,7 +460,7 @@ def test_a_definition_that_says_it_for_all_of_its_stages_says_it_of_what_they_wr
     # Nobody said anything here, which is DATA_CLASSES_DEFAULT.
     run = run_of(shared(reader("look")))
     assert keys(run) == []
-    assert "may see internal and no more" in told_of(run)["memory_notes"][0]
+    assert "may see internal and no more" in told_of(run)["notes"][0]
 
 
 def test_what_nobody_gave_a_class_is_handed_to_everybody_and_leaves_no_trace() -> None:
@@ -498,6 +498,6 @@ def test_what_a_call_had_seen_that_failed_goes_on_with_its_class() -> None:
 def test_many_that_may_not_be_seen_are_counted() -> None:
     wishes = [wish(f"k{n}", n) for n in range(15)]
     run_of(classed(writer("note", *wishes), "secret"), workflow="x")
-    (note,) = told_of(run_of(shared(reader("look")), workflow="y"))["memory_notes"]
+    (note,) = told_of(run_of(shared(reader("look")), workflow="y"))["notes"]
     assert note.count("(secret)") == observations.CLOSED_NAMED_MAX
     assert note.endswith(" and 5 more")

@@ -131,6 +131,7 @@ class Talk:
         """With what was spent until then."""
         found = explain(error, key=self.version.endpoint.api_key, timeout_s=self.call.timeout_s)
         found.usage, found.pieces = self.ledger.usage, tuple(self.ledger.pieces)
+        found.notes = self.notes
         return found
 
     # What it is told ---------------------------------------------------------------------------
