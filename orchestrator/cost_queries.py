@@ -22,6 +22,8 @@ from orchestrator.models import AgentVersion, Deployment, Event, Run, WorkflowVe
 # The newest runs of the newest versions are enough for a mean.
 RUNS_MAX = 50
 VERSIONS_MAX = 10
+# What events say of a call's cost; they leave out what is 0.
+TOLD = ["tokens_in", "tokens_out", "money_micros"]
 
 
 def estimates_of(slug: str, definition: Mapping[str, Any]) -> list[Estimate]:
@@ -76,14 +78,17 @@ def _most(version: AgentVersion) -> int | None:
 
 
 def mean_costs(slug: str) -> dict[str, int]:
-    """By agent, in millionths, of one call whose price is known, in recent runs of the workflow."""
+    """By agent, in millionths, of one call whose price is known, in recent runs of the workflow.
+
+    A call that told neither tokens nor money is not known to have cost nothing.
+    """
     runs = _newest_completed(slug)
     micros = Coalesce(Cast(KT("body__money_micros"), BigIntegerField()), 0)
     calls = (
         Event.objects.filter(run__in=runs, kind="work_finished")
         .annotate(body=Cast("payload", JSONField()))
         .annotate(agent=KT("body__agent__name"), micros=micros, unpriced=KT("body__unpriced"))
-        .filter(agent__isnull=False, unpriced__isnull=True)
+        .filter(agent__isnull=False, unpriced__isnull=True, body__has_any_keys=TOLD)
     )
     means = calls.values("agent").annotate(mean=Avg("micros")).values_list("agent", "mean")
     return {str(agent): round(mean) for agent, mean in means}

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, Q, QuerySet, TextField
+from django.db.models import F, JSONField, OuterRef, Q, QuerySet, TextField
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from orchestrator import journal
@@ -208,6 +209,15 @@ def said(run: Run, seqs: list[Json]) -> list[Json]:
 def _value_of(event: Event) -> Json:
     facts = read(event.payload)
     return ev.value_of(ev.from_json(event.kind, facts if isinstance(facts, dict) else {}))
+
+
+def unpriced_works(run: Run, state: RunState) -> frozenset[str]:
+    """Those of which something was spent that nobody knows the price of; the log is asked where there is any."""
+    if not state.spent.unpriced:
+        return frozenset()
+    events = Event.objects.filter(run=run).annotate(body=Cast("payload", JSONField()))
+    told = events.filter(body__unpriced=True).annotate(work=KT("body__work"))
+    return frozenset(told.values_list("work", flat=True))
 
 
 # Workflows --------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from orchestrator.report_queries import agents as report
 from orchestrator.report_queries.scope import Scope
 from review.access import may
 from review.agent_forms import DeployForm, WayBackForm
+from review.reads import number_or_none
 
 DAYS = 7
 VERSIONS_SHOWN = 50
@@ -42,6 +43,8 @@ class Figures:
     failed: int = 0
     # Calls about which nothing was reported; in no figure below.
     unknown: int = 0
+    # Those, and calls that told no price.
+    unpriced: int = 0
     tokens: int = 0
     money_micros: int = 0
     latency: Latency = NO_LATENCY
@@ -56,8 +59,9 @@ class Figures:
 
     @property
     def cost(self) -> float | None:
-        """Of one call, in millionths."""
-        return self.money_micros / self.told if self.told else None
+        """Of one call whose price is known, in millionths."""
+        priced = self.calls - self.unpriced
+        return self.money_micros / priced if priced else None
 
     @property
     def tokens_each(self) -> int | None:
@@ -100,26 +104,39 @@ def lines_of(found: Sequence[AgentLine]) -> list[Line]:
 
 def agent_facts(request: HttpRequest, line: AgentLine, **more: Any) -> dict[str, Any]:
     agent, deployment = line.agent, line.deployment
-    versions = agent_queries.versions(agent, at_most=VERSIONS_SHOWN)
+    before = number_or_none(request.GET.get("before", ""))
+    found = agent_queries.versions(agent, before=before, at_most=VERSIONS_SHOWN + 1)
+    versions, choice = found[:VERSIONS_SHOWN], offered(line)
     may_edit = may(request.user, "agents.edit")
     pending = agent_queries.waiting_change(f"agent/{agent.slug}")
-    can_ask = may_edit and versions and not pending
+    can_ask = may_edit and choice and not pending
     return {
         "agent": agent,
         "tier_means": TIERS[agent.tier],
         "deployment": deployment,
         "versions": _version_lines(agent, deployment, versions),
+        "older": versions[-1].number if found[VERSIONS_SHOWN:] else None,
+        "is_older": before is not None,
         "deployments": agent_queries.deployments(agent, at_most=DEPLOYMENTS_SHOWN),
         "shadow": _shadow_facts(deployment),
         "pending": pending,
         "may_edit": may_edit,
         "is_four_eyes": settings.RULES_FOUR_EYES,
         "days": DAYS,
-        "form": DeployForm(versions=versions, initial=_in_use(deployment, versions))
+        "form": DeployForm(versions=choice, initial=_in_use(deployment, choice))
         if can_ask
         else None,
         "back_form": WayBackForm() if can_ask and deployment and deployment.number > 1 else None,
     } | more
+
+
+def offered(line: AgentLine) -> list[AgentVersion]:
+    """The newest, and those in use however old they are: in the place of one that was missing its form
+    would choose another."""
+    newest = agent_queries.versions(line.agent, at_most=VERSIONS_SHOWN)
+    one = line.deployment
+    in_use = [one.stable, one.canary, one.shadow] if one else []
+    return list(dict.fromkeys([*newest, *filter(None, in_use)]))
 
 
 def version_facts(
@@ -229,6 +246,7 @@ def _figures(rows: Iterable[report.AgentVersion], costs: Iterable[report.Cost]) 
         calls=sum(cost.calls for cost in spent),
         failed=sum(cost.failed for cost in spent),
         unknown=sum(cost.unknown for cost in spent),
+        unpriced=sum(cost.unpriced for cost in spent),
         tokens=sum(cost.tokens_in + cost.tokens_out for cost in spent),
         money_micros=sum(cost.money_micros for cost in spent),
         latency=sum((cost.latency for cost in spent), NO_LATENCY),

@@ -123,6 +123,8 @@ class RunCase:
     children: Sequence[Run]
     # The events at which works began and where their answers stand.
     marks: Mapping[int, Entry]
+    # The works of which some cost is not known.
+    unpriced: frozenset[str]
 
     @property
     def is_direct(self) -> bool:
@@ -181,6 +183,7 @@ def run_case(pk: str, reader: Any) -> RunCase:
         proposals=list(Proposal.objects.filter(run=run).order_by("-pk")[:RELATED_MAX]),
         children=list(_children_of(run)),
         marks=_marks(run, state),
+        unpriced=queries.unpriced_works(run, state),
     )
 
 

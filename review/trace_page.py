@@ -174,9 +174,7 @@ def _is_call(span: Span) -> bool:
 
 
 def _tells_cost(span: Span) -> bool:
-    """Where neither tokens nor money were reported nobody knows, and 0 would say that it is known."""
-    used = (span.tokens_in, span.tokens_out, span.tokens_inside, span.money_micros)
-    return (_is_call(span) or span.is_run_inside) and used != (0, 0, 0, 0)
+    return (_is_call(span) or span.is_run_inside) and span.tells_cost
 
 
 def _texts(found: RunTrace, span: Span, case: RunCase, shut: Collection[str]) -> Sequence[Text]:

@@ -197,9 +197,10 @@ def _count_calls(add: Any, run: Run) -> None:
         segment = (run.workflow_version.workflow.slug, *names, "", "", "")
         spent = [said.get(name, 0) for name in ("tokens_in", "tokens_out", "money_micros")]
         failed, unknown = event.kind == "work_failed", not any(spent)
+        unpriced = unknown or said.get("unpriced", False)
         took_ms = said.get("took_ms", 0)
         within = [int(took_ms <= 1_000 * end) for end in (1, 5, 15, 60)]
-        figures = (1, failed, unknown, *spent, said.get("unpriced", False), took_ms, *within)
+        figures = (1, failed, unknown, *spent, unpriced, took_ms, *within)
         add("calls", (day_of(run.pk), segment), *map(int, figures))
 
 

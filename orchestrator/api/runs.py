@@ -1,7 +1,7 @@
 """Operations on runs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.conf import settings
@@ -180,7 +180,7 @@ def render(run: Run) -> RunOut:
         wakes_at=run.wakes_at,
         events=run.seq,
         spent=SpentOut.from_orm(state.spent),
-        works=_works(state),
+        works=_works(state, queries.unpriced_works(run, state)),
         rounds=[_round(known) for known in state.rounds],
         notes=[*state.notes],
         proposals=sorted(state.proposals),
@@ -209,7 +209,7 @@ def _line(run: Run) -> RunLineOut:
     )
 
 
-def _works(state: RunState) -> list[WorkOut]:
+def _works(state: RunState, unpriced: Collection[str]) -> list[WorkOut]:
     """In the order in which they began."""
     begun = sorted(state.works.items(), key=lambda item: item[1].visit)
     return [
@@ -220,6 +220,7 @@ def _works(state: RunState) -> list[WorkOut]:
             calls=work.calls,
             tokens=work.tokens,
             money_micros=work.money_micros,
+            unpriced=name in unpriced,
             review_item=work.item,
             proposal=work.proposal,
             child=work.child,

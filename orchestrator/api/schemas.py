@@ -364,7 +364,8 @@ class WorkOut(Schema):
     attempt: int
     calls: int
     tokens: int
-    money_micros: int
+    money_micros: int = Field(description="what is known of it")
+    unpriced: bool = Field(description="whether nobody knows the price of some of it")
     review_item: str
     proposal: str
     child: str

@@ -20,7 +20,7 @@ class CallCost:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     calls: tuple[CallCost, ...]
-    # More than this no run may cost.
+    # More than this no run may cost, as far as its calls have a price.
     at_most_micros: int
     # Of which workflow it is a run, where that is one inside.
     workflow: str = ""
@@ -77,7 +77,8 @@ def estimate_sentence(found: Estimate) -> str:
         f"A run{of} calls {len(found.calls)} agents and costs about {_units(found.known_micros)}"
     )
     lacks = f", and what {found.unknown} of them cost, which nobody knows" if found.unknown else ""
-    return f"{known}{lacks}; at most {_units(found.at_most_micros)}."
+    bound = "of what has a price at most" if found.unknown else "at most"
+    return f"{known}{lacks}; {bound} {_units(found.at_most_micros)}."
 
 
 def _units(micros: int) -> str:

@@ -27,10 +27,16 @@ class Total:
     tokens_inside: int = 0
     money_micros: int = 0
     unpriced: int = 0
+    # Of so many calls neither tokens nor money were reported.
+    silent: int = 0
 
     @property
     def is_unpriced(self) -> bool:
         return not self.money_micros and 0 < self.unpriced == self.calls + self.runs
+
+    @property
+    def is_silent(self) -> bool:
+        return 0 < self.silent == self.calls + self.runs
 
 
 def total(name: str, spans: Iterable[Span], now_ms: int) -> Total:
@@ -47,6 +53,7 @@ def total(name: str, spans: Iterable[Span], now_ms: int) -> Total:
         tokens_inside=sum(span.tokens_inside for span in counted),
         money_micros=sum(span.money_micros or 0 for span in counted),
         unpriced=sum(span.money_micros is None or span.is_partly_unpriced for span in counted),
+        silent=sum(not span.tells_cost for span in calls),
     )
 
 

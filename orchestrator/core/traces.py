@@ -67,6 +67,12 @@ class Span:
         return self.status in FAILED
 
     @property
+    def tells_cost(self) -> bool:
+        """Where neither tokens nor money were reported nobody knows, and 0 would say that it is known."""
+        used = (self.tokens_in, self.tokens_out, self.tokens_inside, self.money_micros)
+        return used != (0, 0, 0, 0)
+
+    @property
     def is_run_inside(self) -> bool:
         return self.kind == "run" and self.id != RUN
 

@@ -355,7 +355,8 @@ COUNTERS: tuple[Counter, ...] = (
         """
         SELECT segment_id, count(*), count(*) FILTER (WHERE has_failed),
                count(*) FILTER (WHERE (tokens_in, tokens_out, money_micros) = (0, 0, 0)),
-               sum(tokens_in), sum(tokens_out), sum(money_micros), count(*) FILTER (WHERE unpriced),
+               sum(tokens_in), sum(tokens_out), sum(money_micros),
+               count(*) FILTER (WHERE unpriced OR (tokens_in, tokens_out, money_micros) = (0, 0, 0)),
                sum(took_ms), count(*) FILTER (WHERE took_ms <= 1000),
                count(*) FILTER (WHERE took_ms <= 5000), count(*) FILTER (WHERE took_ms <= 15000),
                count(*) FILTER (WHERE took_ms <= 60000)

@@ -263,7 +263,7 @@ class CallDay(models.Model):
     tokens_in = models.BigIntegerField()
     tokens_out = models.BigIntegerField()
     money_micros = models.BigIntegerField()
-    # What they cost nobody knows.
+    # What they cost nobody knows: these, and whatever was told without a price.
     unpriced = models.PositiveIntegerField(db_default=0)
     # How long they took together, and how many were over within 1, 5, 15 and 60 seconds.
     took_ms = models.BigIntegerField(db_default=0)

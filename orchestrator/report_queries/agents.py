@@ -40,6 +40,8 @@ class Cost:
     failed: int
     # Calls about which neither tokens nor money were reported: in no sum below.
     unknown: int
+    # Calls whose price nobody knows, with those: the money below is that of the others.
+    unpriced: int
     tokens_in: int
     tokens_out: int
     # Millionths of the unit that agents are priced in.
@@ -159,7 +161,7 @@ def _costs(scope: Scope, names: Sequence[Name]) -> dict[Name, Cost]:
 def _sums(scope: Scope, which: LiteralString, values: dict[str, list[str]]) -> dict[Name, Cost]:
     sums = counted.rows(
         f"""
-        SELECT {counted.NAME}, sum(c.calls), sum(c.failed), sum(c.unknown), sum(c.tokens_in), sum(c.tokens_out),
+        SELECT {counted.NAME}, sum(c.calls), sum(c.failed), sum(c.unknown), sum(c.unpriced), sum(c.tokens_in), sum(c.tokens_out),
                sum(c.money_micros), sum(c.took_ms), sum(c.within_1s), sum(c.within_5s), sum(c.within_15s),
                sum(c.within_60s)
           FROM orchestrator_callday c JOIN orchestrator_segment s ON s.id = c.segment_id
@@ -171,9 +173,9 @@ def _sums(scope: Scope, which: LiteralString, values: dict[str, list[str]]) -> d
 
 
 def _cost(calls: int, *more: int) -> Cost:
-    failed, unknown, tokens_in, tokens_out, money_micros, took_ms, *within = more
+    failed, unknown, unpriced, tokens_in, tokens_out, money_micros, took_ms, *within = more
     latency = Latency(calls, took_ms, tuple(within))
-    return Cost(calls, failed, unknown, tokens_in, tokens_out, money_micros, latency)
+    return Cost(calls, failed, unknown, unpriced, tokens_in, tokens_out, money_micros, latency)
 
 
 @dataclass(frozen=True, slots=True)

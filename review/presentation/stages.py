@@ -44,6 +44,7 @@ class Stage:
     calls: int
     tokens: int
     money_micros: int
+    unpriced: bool
     outputs: list[Output]
     item: str
     proposal: str
@@ -97,6 +98,7 @@ def _stage(case: RunCase, name: str, now: datetime) -> Stage:
         calls=known.calls,
         tokens=known.tokens,
         money_micros=known.money_micros,
+        unpriced=name in case.unpriced,
         outputs=list(_outputs(case, known)),
         item=known.item,
         proposal=known.proposal,

@@ -163,6 +163,7 @@ def _cost_table(versions: Sequence[AgentVersion]) -> Table:
             table.number_column("Calls", "calls"),
             table.number_column("Failed", "failed"),
             table.number_column("Without a word of their cost", "unknown"),
+            table.number_column("Without a price", "unpriced"),
             table.number_column("Tokens in", "tokens_in"),
             table.number_column("Tokens out", "tokens_out"),
             table.number_column("Cost", "cost_micros"),
@@ -172,14 +173,16 @@ def _cost_table(versions: Sequence[AgentVersion]) -> Table:
 
 
 def _cost_row(one: AgentVersion, cost: Cost) -> tuple[Cell, ...]:
-    is_known = cost.calls > cost.unknown
+    """Sums are of the calls that told them; without any of those nobody knows."""
+    is_told, is_priced = cost.calls > cost.unknown, cost.calls > cost.unpriced
     return (
         table.said(one.agent),
         table.said(one.agent_version, missing="not said"),
         table.count(cost.calls),
         table.count(cost.failed),
         table.count(cost.unknown),
-        table.count(cost.tokens_in) if is_known else table.NOTHING,
-        table.count(cost.tokens_out) if is_known else table.NOTHING,
-        Cell(money_of(cost.money_micros), (cost.money_micros,)) if is_known else table.NOTHING,
+        table.count(cost.unpriced),
+        table.count(cost.tokens_in) if is_told else table.NOTHING,
+        table.count(cost.tokens_out) if is_told else table.NOTHING,
+        Cell(money_of(cost.money_micros), (cost.money_micros,)) if is_priced else table.NOTHING,
     )

@@ -21,7 +21,7 @@ from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import AgentVersion
 from review.access import closed_to_auditors, may, requires
 from review.agent_forms import AgentForm, DeployForm, VersionForm, WayBackForm, initial_of
-from review.agent_page import DAYS, VERSIONS_SHOWN, agent_facts, lines_of, version_facts
+from review.agent_page import DAYS, agent_facts, lines_of, offered, version_facts
 from review.reads import number_or_none
 from review.sent import text_of
 from review.version_way import ASKED, ASKED_ALONE
@@ -124,8 +124,7 @@ def new_agent_version(request: HttpRequest, slug: str) -> HttpResponse:
 @requires("agents.edit")
 def deploy_agent(request: HttpRequest, slug: str) -> HttpResponse:
     line = _line_or_404(slug)
-    versions = agent_queries.versions(line.agent, at_most=VERSIONS_SHOWN)
-    form = DeployForm(request.POST, versions=versions)
+    form = DeployForm(request.POST, versions=offered(line))
     if form.is_valid() and _done(
         form,
         lambda: changes.propose_deployment(

@@ -15,7 +15,7 @@ from orchestrator.actions.agents import Wish
 from orchestrator.actions.endpoints import Terms, Whereabouts
 from orchestrator.core.codec import canonical
 from orchestrator.core.cost_estimate import Estimate
-from orchestrator.cost_queries import estimates_of
+from orchestrator.cost_queries import estimates_of, mean_costs
 from orchestrator.models import Workflow
 from tests import runs, versions
 from tests.conftest import Cast
@@ -119,3 +119,10 @@ def test_what_starts_a_consensus_says_what_that_costs(tmp_path: Path) -> None:
     assert [one.workflow for one in estimates("outer")] == ["council"]
     (own,) = estimates("council")
     assert own.workflow == ""
+
+
+def test_whoever_told_nothing_is_not_known_to_cost_nothing() -> None:
+    silent = runs.scripted("first-agent", {"fraud": True}, usage={})
+    members = {**runs.COUNCIL["members"], "first": {"agent": silent}}
+    runs.start("council", definition={**runs.COUNCIL, "members": members})
+    assert mean_costs("council").keys() == {"second-agent", "judge-agent"}

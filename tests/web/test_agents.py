@@ -12,6 +12,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.actions.endpoints import Whereabouts
 from orchestrator.engine import rollups
 from orchestrator.models import Agent, AgentVersion, Endpoint, Proposal
+from review import agent_page
 from tests import versions
 from tests.conftest import SYSTEM, Cast
 from tests.work import work_all
@@ -100,6 +101,24 @@ def test_what_is_in_use_is_asked_for_and_shown_to_whoever_agrees(
     client.force_login(clerk.user)  # type: ignore[arg-type]
     assert "All runs" not in ada.get("/agents/clerk/").text
     assert "Version 3" in ada.get("/agents/clerk/").text
+
+
+def test_what_is_in_use_is_offered_however_old_it_is(
+    ada: Client, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the form would choose the newest in its place, and whoever sends it would not notice."""
+    monkeypatch.setattr(agent_page, "VERSIONS_SHOWN", 1)
+    versions.write(clerk, "clerk", versions.scripted("five"))
+    page = ada.get("/agents/clerk/")
+    choices = [number for number, _ in page.context["form"].fields["stable"].choices]
+    assert choices == [5, 2, 3, 4]
+    assert page.context["form"].initial["stable"] == 2
+    wanted = {"stable": 2, "canary": "", "share": "", "shadow": "", "note": "alone"}
+    assert ada.post("/agents/clerk/deploy/", wanted).status_code == 302
+    assert [one.version.number for one in page.context["versions"]] == [5]
+    older = ada.get("/agents/clerk/?before=5")
+    assert [one.version.number for one in older.context["versions"]] == [4]
+    assert "Newest" in older.text
 
 
 def test_going_back_is_one_request(ada: Client, clerk: Actor) -> None:
