@@ -26,7 +26,7 @@ from orchestrator.tools.acting import carry_out
 from orchestrator.tools.mcp import pipe
 from orchestrator.tools.mcp.pipe import GROUPS
 from orchestrator.tools.registry import offers, run
-from tests.tools import everything, packing_server
+from tests.tools import everything, hostile_server, packing_server
 from tests.tools.conftest import make_spec, offered
 
 
@@ -239,6 +239,14 @@ def test_a_packed_answer_is_not_unpacked(settings: Settings) -> None:
 
 def test_gibberish_is_passed_over(hostile: dict[str, Any]) -> None:
     assert run(offered(hostile, "gibberish"), {}, 10).value == "and then this"
+
+
+def test_nothing_is_made_of_what_a_server_says_its_answers_are_like(
+    hostile: dict[str, Any],
+) -> None:
+    """It could name a pattern that a search for keeps the whole process from doing anything else."""
+    said = {"a": hostile_server.SLOW_TO_SEARCH}
+    assert run(offered(hostile, "entangled"), {}, 10).value == said
 
 
 def test_a_list_of_tools_without_end(hostile: dict[str, Any], settings: Settings) -> None:
