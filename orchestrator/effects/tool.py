@@ -57,7 +57,10 @@ def _spec_for(action: str, accepted: int | None) -> ToolSpec:
     if tool is None:
         raise EffectRefused(f"no approved tool has the action {action}; nothing was called")
     if why := tool_queries.why_not(tool):
-        raise EffectRefused(f"the tool {tool.name} cannot be called: {why}; nothing was called")
+        raise EffectRefused(
+            f"the tool {tool.name}, which carries out {action}, cannot be called: {why}; "
+            "nothing was called"
+        )
     if tool.current_id != accepted:
         raise EffectRefused(
             f"the tool {tool.name} is not what it was when this was accepted; nothing was called. "

@@ -301,6 +301,46 @@ def test_another_tool_that_took_the_action_since_is_not_called(
     assert "the tool refund is not what it was" in not_what_was_accepted(made)
 
 
+@pytest.mark.parametrize("changes", [{}, {"action": "order.pay"}, {"kind": "read"}])
+def test_while_what_its_tool_says_waits_nothing_passes_for_an_action(
+    own: None,
+    ada: Actor,
+    approve: Callable[..., ToolVersion],
+    propose: Propose,
+    changes: dict[str, Any],
+) -> None:
+    """The ledger would write it down as done."""
+    approve("refund", action="order.refund")
+    said = {"action": "order.refund", "description": "Something else."} | changes
+    tools.save(ada, "refund", wording(**said))
+    made = refund(propose, action="order.refund")
+    assert made.effect.executor == "tool-once"
+    assert "the tool refund, which carries out order.refund, cannot be called: it waits" in (
+        not_what_was_accepted(made)
+    )
+
+
+def test_an_action_whose_tool_only_reads_now_is_carried_out_by_nothing(
+    own: None, approve: Callable[..., ToolVersion], propose: Propose
+) -> None:
+    approve("refund", action="order.refund")
+    approve("refund", kind="read")
+    assert "only reads" in not_what_was_accepted(refund(propose, action="order.refund"))
+
+
+def test_an_action_that_a_tool_was_approved_to_leave_is_not_its_own_any_more(
+    approve: Callable[..., ToolVersion], ada: Actor, propose: Propose
+) -> None:
+    approve("refund", action="order.refund")
+    approve("refund", action="order.pay")
+    assert refund(propose, action="order.refund").effect.executor == "ledger"
+    # And nobody takes one by only saying so.
+    tools.save(ada, "other", wording(action="order.refund"))
+    assert refund(propose, action="order.refund").effect.executor == "ledger"
+    approve("other", action="order.refund")
+    assert refund(propose, action="order.refund").effect.executor == "tool-once"
+
+
 def test_what_was_not_approved_when_it_was_accepted_is_not_called_later(
     own: None, ada: Actor, zoe: Actor, propose: Propose
 ) -> None:
