@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -30,6 +30,7 @@ from orchestrator.core.taint import Source
 from orchestrator.models import (
     ApiToken,
     AuditEntry,
+    Command,
     Notice,
     Proposal,
     ReviewItem,
@@ -373,6 +374,29 @@ def test_a_call_that_breaks_is_put_before_a_person(
     assert made.status == "unknown"
     assert len(functions.DONE) == 1
     assert ReviewItem.objects.get(proposal=made).kind == ReviewItem.Kind.UNKNOWN_EFFECT
+
+
+def test_while_the_database_is_away_nothing_is_called_and_nothing_is_unknown(
+    own: None,
+    approve: Callable[..., ToolVersion],
+    propose: Propose,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    approve("refund")
+    made = refund(propose)
+
+    def away(action: str) -> None:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(tool_queries, "tool_for", away)
+    work_shift("effects")
+    made.effect.refresh_from_db()
+    assert (made.effect.status, functions.DONE) == ("pending", [])
+    monkeypatch.undo()
+    Command.objects.update(not_before="2020-01-01T00:00:00Z")
+    work_shift("effects")
+    made.refresh_from_db()
+    assert (made.status, len(functions.DONE)) == ("executed", 1)
 
 
 # Taint -----------------------------------------------------------------------------------------
