@@ -1,8 +1,10 @@
 """Tools: nobody is offered what nobody approved, and what writes runs as an effect or not at all."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ from orchestrator.tools import mcp
 from orchestrator.tools.registry import run
 from tests.conftest import Cast
 from tests.tools import functions, hostile_server
+from tests.tools.shop import Shop
 from tests.work import work_shift
 
 type Propose = Callable[..., Proposal]
@@ -374,6 +377,23 @@ def test_a_call_that_breaks_is_put_before_a_person(
     assert made.status == "unknown"
     assert len(functions.DONE) == 1
     assert ReviewItem.objects.get(proposal=made).kind == ReviewItem.Kind.UNKNOWN_EFFECT
+
+
+def test_what_may_run_once_and_was_answered_503_is_put_before_a_person(
+    approve: Callable[..., ToolVersion], propose: Propose, settings: Settings
+) -> None:
+    settings.TOOL_HOSTS_TRUSTED = ["127.0.0.1"]
+    Shop.asked.clear()
+    Shop.answers[:] = [(503, b"upstream went away")]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.server_port}/refunds"
+        approve("refund", backend={"kind": "http", "method": "POST", "url": url})
+        made = refund(propose)
+        work_shift("effects")
+        listener.shutdown()
+    made.refresh_from_db()
+    assert (made.status, len(Shop.asked)) == ("unknown", 1)
 
 
 def test_while_the_database_is_away_nothing_is_called_and_nothing_is_unknown(
