@@ -243,6 +243,28 @@ def test_a_secret_goes_nowhere_but_to_its_host(
     assert not Shop.asked
 
 
+def test_the_end_of_a_line_is_no_part_of_a_secret(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOL_SECRET_SHOP", " hush-4711\r\n")
+    monkeypatch.setenv("TOOL_SECRET_SHOP_HOST", "127.0.0.1")
+    Shop.answers[:] = [(200, b"Bearer hush-4711 was taken")]
+    assert run(http(f"{shop}/x", secret="TOOL_SECRET_SHOP"), {}, 5).value == "Bearer ••• was taken"
+    assert Shop.asked[0][3]["Authorization"] == "Bearer hush-4711"
+
+
+@pytest.mark.parametrize("value", ["hush\n4711", "hush-•••", "hush\x7f"])
+def test_a_secret_that_no_header_holds_is_not_sent_and_not_told(
+    shop: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    monkeypatch.setenv("TOOL_SECRET_SHOP", value)
+    monkeypatch.setenv("TOOL_SECRET_SHOP_HOST", "127.0.0.1")
+    with pytest.raises(ToolUnavailable, match="TOOL_SECRET_SHOP of this worker cannot") as caught:
+        run(http(f"{shop}/x", secret="TOOL_SECRET_SHOP"), {}, 5)
+    assert "hush" not in str(caught.value) + caplog.text
+    assert not Shop.asked
+
+
 @pytest.mark.parametrize(
     ("status", "error", "retryable"),
     [
