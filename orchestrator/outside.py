@@ -291,7 +291,11 @@ def _ask(connection: socket.socket, place: Place, sent: Sent, bytes_max: int) ->
     client = http.client.HTTPConnection(place.host, place.port)
     client.sock = connection
     fixed = {"Host": place.host_header, "Connection": "close", "Accept-Encoding": "identity"}
-    client.request(sent.method, place.path, sent.body, {**sent.headers, **fixed})
+    try:
+        client.request(sent.method, place.path, sent.body, {**sent.headers, **fixed})
+    except ValueError:
+        # Its text quotes the header, which may hold a secret.
+        raise NotReached("a header of the request cannot be sent; nothing was") from None
     response = client.getresponse()
     text = response.read(bytes_max).decode("utf-8", "replace")
     after = response.headers.get("Retry-After", "")

@@ -83,16 +83,32 @@ def action_of(tool: Tool) -> str:
 
 
 def tool_for(action: str) -> Tool | None:
-    """The writing tool that carries an action out, whatever became of its approval."""
+    """The writing tool that carries an action out, whatever became of its approval.
+
+    An action stays with the tool that had it last: while what that one says now waits, its effects come
+    to nothing, and nothing else passes for having carried them out.
+    """
     if action.startswith(ACTION_PREFIX):
-        return _tools().filter(name=action.removeprefix(ACTION_PREFIX)).first()
-    return (
-        _tools()
-        .filter(current__action=action, current__kind=ToolVersion.Kind.WRITE)
-        .exclude(current__approved_at=None)
-        .order_by("pk")
-        .first()
-    )
+        return tool(action.removeprefix(ACTION_PREFIX))
+    had = _approved_to_write().filter(action=action).values("tool")
+    found = list(_tools().filter(pk__in=had).order_by("pk"))
+    now = (one for one in found if _is_approved_for(one.current, action))
+    last = (one for one in found if _is_approved_for(_wrote_last(one), action))
+    return next(now, None) or next(last, None)
+
+
+def _approved_to_write() -> QuerySet[ToolVersion]:
+    return ToolVersion.objects.filter(kind=ToolVersion.Kind.WRITE, approved_at__isnull=False)
+
+
+def _is_approved_for(version: ToolVersion | None, action: str) -> bool:
+    if version is None or not version.is_approved:
+        return False
+    return version.kind == ToolVersion.Kind.WRITE and version.action == action
+
+
+def _wrote_last(tool: Tool) -> ToolVersion | None:
+    return _approved_to_write().filter(tool=tool).order_by("-approved_at").first()
 
 
 def executor_of(action: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 
 from orchestrator import tool_queries
 from orchestrator.core.codec import canonical, digest
@@ -33,7 +34,12 @@ class ToolExecutor:
 
     def call(self, call: EffectCall) -> dict[str, Any]:
         """What a tool did not foresee is left as it is raised: the call may have happened."""
-        spec = _spec_for(call.action, call.tool_version)
+        try:
+            spec = _spec_for(call.action, call.tool_version)
+        except DatabaseError as error:
+            raise EffectUnavailable(
+                "its tool could not be looked up; nothing was called"
+            ) from error
         try:
             result = carry_out(spec, call.args, settings.EFFECT_TIMEOUT_S, call.key)
         except ToolRefused as error:
@@ -57,7 +63,10 @@ def _spec_for(action: str, accepted: int | None) -> ToolSpec:
     if tool is None:
         raise EffectRefused(f"no approved tool has the action {action}; nothing was called")
     if why := tool_queries.why_not(tool):
-        raise EffectRefused(f"the tool {tool.name} cannot be called: {why}; nothing was called")
+        raise EffectRefused(
+            f"the tool {tool.name}, which carries out {action}, cannot be called: {why}; "
+            "nothing was called"
+        )
     if tool.current_id != accepted:
         raise EffectRefused(
             f"the tool {tool.name} is not what it was when this was accepted; nothing was called. "

@@ -31,8 +31,6 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WITHOUT_BODY = frozenset({"GET", "DELETE"})
 SHOWN_MAX = 300
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# Too much of it at once: nothing was done, and later it may be.
-_BUSY = frozenset({429, 503})
 
 
 class Http:
@@ -130,11 +128,16 @@ def _check_status(spec: ToolSpec, answer: Answer) -> None:
     # Before it is cut: part of a secret would not be known for one.
     said = without(handed_to(spec.backend), answer.text)
     reason = f"it answered {answer.status}: {said[:SHOWN_MAX]}"
-    if answer.status in _BUSY:
+    if _was_too_busy(spec, answer.status):
         raise ToolUnavailable(spec.name, reason)
     if 300 <= answer.status < 500:
         raise ToolRefused(spec.name, reason)
     raise ToolError(spec.name, reason, retryable=True)
+
+
+def _was_too_busy(spec: ToolSpec, status: int) -> bool:
+    """Nothing was done, and later it may be. A 503 may be a proxy's, which does not know what was."""
+    return status == 429 or (status == 503 and spec.kind == "read")
 
 
 def _value(text: str, most: int) -> Json:

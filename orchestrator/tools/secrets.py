@@ -6,6 +6,7 @@ is sent to the host that TOOL_SECRET_SHOP_HOST names, and to no other.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,10 +15,11 @@ from orchestrator.core.errors import ToolRefused, ToolUnavailable
 
 PREFIX = "TOOL_SECRET_"
 HOST = "_HOST"
+_IN_A_HEADER = re.compile(r"[ -~]+")
 
 
 def secret(tool: str, name: str) -> str:
-    found = os.environ.get(name) if name.startswith(PREFIX) else None
+    found = _read(name)
     if not found:
         raise ToolUnavailable(
             tool, f"this worker has no secret {name}; its name has to begin with {PREFIX}."
@@ -34,6 +36,12 @@ def secret_for(tool: str, name: str, url: str) -> str:
             tool,
             f"{name} may not be sent to {host}: the workers' {name}{HOST} says where it may go.",
         )
+    if not _IN_A_HEADER.fullmatch(found):
+        raise ToolUnavailable(
+            tool,
+            f"{name} of this worker cannot be sent: a secret that goes over the network is one line "
+            "of printable ASCII.",
+        )
     return found
 
 
@@ -42,5 +50,9 @@ def handed_to(backend: Mapping[str, Any]) -> list[str]:
     server = backend.get("server")
     found = server if isinstance(server, Mapping) else backend
     names = [found.get("secret"), *found.get("env", ())]
-    known = [name for name in names if isinstance(name, str) and name.startswith(PREFIX)]
-    return [os.environ.get(name, "") for name in known]
+    return [_read(name) for name in names if isinstance(name, str)]
+
+
+def _read(name: str) -> str:
+    """Files and shells leave the end of a line behind a secret, which is no part of it."""
+    return os.environ.get(name, "").strip() if name.startswith(PREFIX) else ""

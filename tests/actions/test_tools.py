@@ -1,8 +1,10 @@
 """Tools: nobody is offered what nobody approved, and what writes runs as an effect or not at all."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -30,6 +32,7 @@ from orchestrator.core.taint import Source
 from orchestrator.models import (
     ApiToken,
     AuditEntry,
+    Command,
     Notice,
     Proposal,
     ReviewItem,
@@ -41,6 +44,7 @@ from orchestrator.tools import mcp
 from orchestrator.tools.registry import run
 from tests.conftest import Cast
 from tests.tools import functions, hostile_server
+from tests.tools.shop import Shop
 from tests.work import work_shift
 
 type Propose = Callable[..., Proposal]
@@ -301,6 +305,46 @@ def test_another_tool_that_took_the_action_since_is_not_called(
     assert "the tool refund is not what it was" in not_what_was_accepted(made)
 
 
+@pytest.mark.parametrize("changes", [{}, {"action": "order.pay"}, {"kind": "read"}])
+def test_while_what_its_tool_says_waits_nothing_passes_for_an_action(
+    own: None,
+    ada: Actor,
+    approve: Callable[..., ToolVersion],
+    propose: Propose,
+    changes: dict[str, Any],
+) -> None:
+    """The ledger would write it down as done."""
+    approve("refund", action="order.refund")
+    said = {"action": "order.refund", "description": "Something else."} | changes
+    tools.save(ada, "refund", wording(**said))
+    made = refund(propose, action="order.refund")
+    assert made.effect.executor == "tool-once"
+    assert "the tool refund, which carries out order.refund, cannot be called: it waits" in (
+        not_what_was_accepted(made)
+    )
+
+
+def test_an_action_whose_tool_only_reads_now_is_carried_out_by_nothing(
+    own: None, approve: Callable[..., ToolVersion], propose: Propose
+) -> None:
+    approve("refund", action="order.refund")
+    approve("refund", kind="read")
+    assert "only reads" in not_what_was_accepted(refund(propose, action="order.refund"))
+
+
+def test_an_action_that_a_tool_was_approved_to_leave_is_not_its_own_any_more(
+    approve: Callable[..., ToolVersion], ada: Actor, propose: Propose
+) -> None:
+    approve("refund", action="order.refund")
+    approve("refund", action="order.pay")
+    assert refund(propose, action="order.refund").effect.executor == "ledger"
+    # And nobody takes one by only saying so.
+    tools.save(ada, "other", wording(action="order.refund"))
+    assert refund(propose, action="order.refund").effect.executor == "ledger"
+    approve("other", action="order.refund")
+    assert refund(propose, action="order.refund").effect.executor == "tool-once"
+
+
 def test_what_was_not_approved_when_it_was_accepted_is_not_called_later(
     own: None, ada: Actor, zoe: Actor, propose: Propose
 ) -> None:
@@ -333,6 +377,46 @@ def test_a_call_that_breaks_is_put_before_a_person(
     assert made.status == "unknown"
     assert len(functions.DONE) == 1
     assert ReviewItem.objects.get(proposal=made).kind == ReviewItem.Kind.UNKNOWN_EFFECT
+
+
+def test_what_may_run_once_and_was_answered_503_is_put_before_a_person(
+    approve: Callable[..., ToolVersion], propose: Propose, settings: Settings
+) -> None:
+    settings.TOOL_HOSTS_TRUSTED = ["127.0.0.1"]
+    Shop.asked.clear()
+    Shop.answers[:] = [(503, b"upstream went away")]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.server_port}/refunds"
+        approve("refund", backend={"kind": "http", "method": "POST", "url": url})
+        made = refund(propose)
+        work_shift("effects")
+        listener.shutdown()
+    made.refresh_from_db()
+    assert (made.status, len(Shop.asked)) == ("unknown", 1)
+
+
+def test_while_the_database_is_away_nothing_is_called_and_nothing_is_unknown(
+    own: None,
+    approve: Callable[..., ToolVersion],
+    propose: Propose,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    approve("refund")
+    made = refund(propose)
+
+    def away(action: str) -> None:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(tool_queries, "tool_for", away)
+    work_shift("effects")
+    made.effect.refresh_from_db()
+    assert (made.effect.status, functions.DONE) == ("pending", [])
+    monkeypatch.undo()
+    Command.objects.update(not_before="2020-01-01T00:00:00Z")
+    work_shift("effects")
+    made.refresh_from_db()
+    assert (made.status, len(functions.DONE)) == ("executed", 1)
 
 
 # Taint -----------------------------------------------------------------------------------------

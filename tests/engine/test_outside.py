@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from orchestrator.outside import Refused, Unreachable, is_public, place_of, post
+from orchestrator.outside import NotReached, Refused, Unreachable, is_public, place_of, post
 from tests.engine.listener import Listener, certificate_for
 
 PUBLIC = "93.184.216.34"
@@ -193,6 +193,15 @@ def test_it_says_what_it_was_given(listener: Listener) -> None:
     assert request.body == b'{"x":1}'
     assert request.headers["webhook-id"] == "dlv_1"
     assert request.headers["host"] == f"127.0.0.1:{listener.port}"
+
+
+@pytest.mark.parametrize("value", ["hush\nX-More: 1", "hush-•••"])
+def test_a_header_that_cannot_be_sent_is_not_quoted(listener: Listener, value: str) -> None:
+    with pytest.raises(NotReached, match="a header of the request cannot be sent") as caught:
+        post(listener.url, b"", {"Authorization": value}, trusted=HERE)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert all(request.line == "" for request in listener.requests)
 
 
 def test_it_calls_the_address_it_checked_in_the_name_it_was_given(listener: Listener) -> None:

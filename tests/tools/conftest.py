@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from orchestrator.tools import mcp
 from orchestrator.tools.base import ToolSpec, digest_of
-from tests.tools import babbling_server, hostile_server
+from tests.tools import hostile_server
 
 
 def make_spec(backend: dict[str, Any], **changes: Any) -> ToolSpec:
@@ -55,9 +55,3 @@ def hostile(settings: Settings, text: Path) -> dict[str, Any]:
     program = [sys.executable, hostile_server.__file__, str(text)]
     settings.TOOL_COMMANDS = {"hostile": program}
     return {"slug": "hostile", "transport": "stdio", "command": "hostile"}
-
-
-@pytest.fixture
-def babbling(settings: Settings) -> dict[str, Any]:
-    settings.TOOL_COMMANDS = {"babbling": [sys.executable, babbling_server.__file__]}
-    return {"slug": "babbling", "transport": "stdio", "command": "babbling"}

@@ -1,11 +1,11 @@
-"""The babbling server over HTTP, which packs what its tools say."""
+"""The hostile server over HTTP, which packs what its tools say."""
 
 import gzip
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.tools.babbling_server import reply
+from tests.tools.hostile_server import reply
 
 
 class Packing(BaseHTTPRequestHandler):

@@ -26,7 +26,7 @@ from orchestrator.tools.acting import carry_out
 from orchestrator.tools.mcp import pipe
 from orchestrator.tools.mcp.pipe import GROUPS
 from orchestrator.tools.registry import offers, run
-from tests.tools import everything, packing_server
+from tests.tools import everything, hostile_server, packing_server
 from tests.tools.conftest import make_spec, offered
 
 
@@ -206,7 +206,7 @@ def test_a_large_answer_is_cut_and_a_huge_one_refused(
 
 @pytest.mark.parametrize("tool", ["flood", "endless_line"])
 def test_a_server_that_says_too_much_is_ended(
-    babbling: dict[str, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch, tool: str
+    hostile: dict[str, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     class Remembering(dict[int, int]):
         def __setitem__(self, group: int, starter: int) -> None:
@@ -214,7 +214,7 @@ def test_a_server_that_says_too_much_is_ended(
             super().__setitem__(group, starter)
 
     settings.TOOL_ANSWER_BYTES_MAX = 100_000
-    spec, started = offered(babbling, tool), list[int]()
+    spec, started = offered(hostile, tool), list[int]()
     monkeypatch.setattr(pipe, "GROUPS", Remembering())
     with pytest.raises(ToolError, match="bytes"):
         run(spec, {}, 10)
@@ -237,14 +237,22 @@ def test_a_packed_answer_is_not_unpacked(settings: Settings) -> None:
         listener.shutdown()
 
 
-def test_gibberish_is_passed_over(babbling: dict[str, Any]) -> None:
-    assert run(offered(babbling, "gibberish"), {}, 10).value == "and then this"
+def test_gibberish_is_passed_over(hostile: dict[str, Any]) -> None:
+    assert run(offered(hostile, "gibberish"), {}, 10).value == "and then this"
 
 
-def test_a_list_of_tools_without_end(babbling: dict[str, Any], settings: Settings) -> None:
-    settings.TOOL_COMMANDS["babbling"].append("pages")
+def test_nothing_is_made_of_what_a_server_says_its_answers_are_like(
+    hostile: dict[str, Any],
+) -> None:
+    """It could name a pattern that a search for keeps the whole process from doing anything else."""
+    said = {"a": hostile_server.SLOW_TO_SEARCH}
+    assert run(offered(hostile, "entangled"), {}, 10).value == said
+
+
+def test_a_list_of_tools_without_end(hostile: dict[str, Any], settings: Settings) -> None:
+    settings.TOOL_COMMANDS["hostile"].append("pages")
     with pytest.raises(ToolRefused, match="has over 20 pages"):
-        mcp.offers(babbling, 20)
+        mcp.offers(hostile, 20)
 
 
 def test_a_tool_that_fails_says_so(hostile: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from orchestrator.tools.registry import KINDS, run
 from orchestrator.tools.trim import trimmed
 from tests.tools import functions
 from tests.tools.conftest import make_spec
+from tests.tools.shop import Shop
 
 ORDER = {
     "type": "object",
@@ -156,27 +157,6 @@ def test_what_is_cut_fits_and_what_fits_is_not_cut(value: Any, most: int) -> Non
     assert (kept == value and not note) if size <= most else note
 
 
-class Shop(BaseHTTPRequestHandler):
-    """Remembers what it was asked, and answers as it is told to."""
-
-    asked: list[tuple[str, str, bytes, dict[str, str]]] = []
-    answers: list[tuple[int, bytes]] = []
-
-    def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        self.asked.append((self.command, self.path, self.rfile.read(length), dict(self.headers)))
-        status, body = self.answers.pop(0) if self.answers else (200, b'{"ok":true}')
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def shop(settings: Settings) -> Iterator[str]:
     settings.TOOL_HOSTS_TRUSTED = ["127.0.0.1"]
@@ -263,6 +243,28 @@ def test_a_secret_goes_nowhere_but_to_its_host(
     assert not Shop.asked
 
 
+def test_the_end_of_a_line_is_no_part_of_a_secret(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOL_SECRET_SHOP", " hush-4711\r\n")
+    monkeypatch.setenv("TOOL_SECRET_SHOP_HOST", "127.0.0.1")
+    Shop.answers[:] = [(200, b"Bearer hush-4711 was taken")]
+    assert run(http(f"{shop}/x", secret="TOOL_SECRET_SHOP"), {}, 5).value == "Bearer ••• was taken"
+    assert Shop.asked[0][3]["Authorization"] == "Bearer hush-4711"
+
+
+@pytest.mark.parametrize("value", ["hush\n4711", "hush-•••", "hush\x7f"])
+def test_a_secret_that_no_header_holds_is_not_sent_and_not_told(
+    shop: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    monkeypatch.setenv("TOOL_SECRET_SHOP", value)
+    monkeypatch.setenv("TOOL_SECRET_SHOP_HOST", "127.0.0.1")
+    with pytest.raises(ToolUnavailable, match="TOOL_SECRET_SHOP of this worker cannot") as caught:
+        run(http(f"{shop}/x", secret="TOOL_SECRET_SHOP"), {}, 5)
+    assert "hush" not in str(caught.value) + caplog.text
+    assert not Shop.asked
+
+
 @pytest.mark.parametrize(
     ("status", "error", "retryable"),
     [
@@ -281,6 +283,19 @@ def test_what_a_status_means(
         run(http(f"{shop}/x"), {}, 5)
     assert type(caught.value) is error
     assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize(("status", "is_away"), [(429, True), (503, False), (502, False)])
+def test_what_writes_and_was_answered_503_may_have_been_done(
+    shop: str, status: int, is_away: bool
+) -> None:
+    """A proxy says so, too, that lost its connection when the work was done."""
+    Shop.answers.append((status, b"because"))
+    spec = make_spec({"kind": "http", "method": "POST", "url": f"{shop}/x"}, kind="write")
+    with pytest.raises(ToolError, match=f"it answered {status}: because") as caught:
+        carry_out(spec, {}, 5, "eff_1")
+    assert isinstance(caught.value, ToolUnavailable) is is_away
+    assert not isinstance(caught.value, ToolRefused)
 
 
 def test_what_a_target_echoes_of_its_secret_is_kept_nowhere(

@@ -105,7 +105,7 @@ def test_a_server_is_added_and_read(
     assert ToolServer.objects.get().command == "shop"
     answer = ada.post("/tools/servers/shop/sync/", follow=True)
     mcp.stop_all()
-    assert "shop was read: 8 new or changed" in answer.text
+    assert "shop was read: 12 new or changed" in answer.text
     assert "shop_echo" in answer.text
     settings.TOOL_COMMANDS = {}
     assert "TOOL_COMMANDS" in ada.post("/tools/servers/shop/sync/", follow=True).text
