@@ -127,7 +127,7 @@ def _headers(call: AgentCall, endpoint: Mapping[str, Any], key: str, body: bytes
 
 def _read(call: AgentCall, answer: Answer, endpoint: Mapping[str, Any], key: str) -> AgentAnswer:
     if answer.status != 200:
-        raise _failure(answer)
+        raise _failure(answer, key)
     if len(answer.text.encode()) > settings.JSON_BYTES_MAX:
         raise OutputInvalid(f"its answer has more than {settings.JSON_BYTES_MAX:,} bytes.")
     # Whoever echoes its key does not have it stored.
@@ -141,11 +141,12 @@ def _read(call: AgentCall, answer: Answer, endpoint: Mapping[str, Any], key: str
     return read_answer(whole, offered=offered_in(call), known=known, turn=call.turn)
 
 
-def _failure(answer: Answer) -> AgentError:
+def _failure(answer: Answer, key: str) -> AgentError:
     """An answer with another number. One that says in JSON what is wrong is quoted."""
     reason = f"it answered {answer.status}"
     try:
-        told = failure_in(_parse(answer.text))
+        # Before it is cut: part of a key would not be known for one.
+        told = failure_in(without_in([key], _parse(answer.text)))
     except OutputInvalid:
         told = None
     if told is not None:

@@ -117,6 +117,17 @@ def test_an_echo_of_its_key_is_kept_nowhere(server: ChatServer) -> None:
     assert KEY not in str(caught.value)
 
 
+def test_nor_is_the_beginning_of_a_key_that_a_long_reason_ends_in(server: ChatServer) -> None:
+    key = "-".join([KEY] * 6)
+    for status in (200, 403, 503):
+        for before in (420, 470, 490):
+            reason = f"{'x' * before}{key} is not mine"
+            server.says(says({"error": {"code": "agent-refused", "reason": reason}}, status=status))
+            with pytest.raises(AgentError) as caught:
+                ask(server, {"api_key": key})
+            assert KEY[:6] not in str(caught.value)
+
+
 @pytest.mark.parametrize("auth", ["bearer", "hmac"])
 def test_a_key_of_the_worker_is_for_its_host_alone(
     server: ChatServer, monkeypatch: pytest.MonkeyPatch, auth: str

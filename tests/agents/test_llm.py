@@ -641,6 +641,15 @@ def test_no_key_is_told_whatever_the_other_side_echoes(
     assert not any(KEY in record.getMessage() for record in ours)
 
 
+def test_nor_is_its_beginning_where_what_is_told_ends(chat: ChatServer) -> None:
+    for before in (250, 285, 295):
+        said = f"{'x' * before}{KEY} is not known here"
+        chat.says(Says(status=401, body=json.dumps({"error": {"message": said}}).encode()))
+        with pytest.raises(AgentRefused) as caught:
+            ask(chat)
+        assert KEY[:4] not in str(caught.value)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_nor_is_one_that_stands_in_an_answer(chat: ChatServer, stream: bool) -> None:
     wish = ("orders_look_up", {"order": f"Bearer {KEY}", KEY: [KEY]})
