@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from orchestrator.agents.base import AgentAnswer, AgentCall, accountable, describe
+from orchestrator.agents.base import AgentAnswer, AgentCall, Usage, accountable, describe
 from orchestrator.agents.keys import key_of
 from orchestrator.agents.offered import offered_in
 from orchestrator.agents.wire import failure_in, read_answer
@@ -52,8 +52,11 @@ class Http:
             except AgentError as error:
                 error.reason = without([key], error.reason)
                 if isinstance(error, AgentUnavailable) and _is_late(began, call):
-                    raise AgentTimedOut(error.reason, timeout_s=call.timeout_s) from None
-                raise
+                    error = AgentTimedOut(error.reason, timeout_s=call.timeout_s)
+                if error.usage is None and isinstance(error, OutputInvalid | AgentTimedOut):
+                    # It was at work, and does not say for how much.
+                    error.usage = Usage(money_micros=None)
+                raise error from None
 
 
 def write_call(call: AgentCall) -> bytes:

@@ -229,9 +229,10 @@ def test_without_a_word_on_it_nobody_knows_what_it_cost(server: ChatServer) -> N
 def test_a_slow_one_is_given_up_on_in_time(server: ChatServer) -> None:
     server.says(says({"output": 1}, wait_s=3))
     began = time.monotonic()
-    with pytest.raises(AgentTimedOut, match=r"within 0\.4 s"):
+    with pytest.raises(AgentTimedOut, match=r"within 0\.4 s") as failure:
         ask(server, timeout_s=0.4)
     assert time.monotonic() - began < 2
+    assert failure.value.usage == Usage(money_micros=None), "it may have spent something"
 
 
 def test_a_huge_answer_is_not_taken(server: ChatServer, settings: Settings) -> None:
