@@ -24,6 +24,8 @@ class Behind:
     """One use of a tool. What the agent behind it did and cost is kept, whatever becomes of its answer."""
 
     call: AgentCall
+    # What the asking agent may still spend, and with it the one behind the tool; None is without end.
+    money_left: int | None = None
     usage: Usage = field(default_factory=Usage)
     pieces: tuple[Piece, ...] = ()
     untrusted: tuple[Json, ...] = ()
@@ -39,7 +41,7 @@ class Behind:
         known = self.call.config.get("behind", {}).get(question.agent)
         if known is None:
             raise AgentUnknown(f"no version of {question.agent} was found before the call began.")
-        call = inner_call(self.call, question, known)
+        call = inner_call(self.call, question, known, money_left=self.money_left)
         self.asked = in_words(known["told"])
         began_ms = int((time.monotonic() - self.began) * 1000)
         try:
@@ -63,12 +65,18 @@ def chain_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return (*config.get("asked_by", ()), str(config.get("name", "")))
 
 
-def inner_call(outer: AgentCall, question: Question, known: Mapping[str, Any]) -> AgentCall:
+def inner_call(
+    outer: AgentCall,
+    question: Question,
+    known: Mapping[str, Any],
+    *,
+    money_left: int | None = None,
+) -> AgentCall:
     """The same question within the same work has the same key, whichever attempt asks it."""
     asked = digest(canonical(dict(question.args))).rpartition(":")[2][:16]
     key = f"{outer.key}/{outer.turn}/{question.agent}/{asked}"
     config = {
-        **known["config"],
+        **_bounded(known["config"], money_left),
         "behind": outer.config.get("behind", {}),
         "asked_by": question.asked_by,
     }
@@ -87,6 +95,15 @@ def inner_call(outer: AgentCall, question: Question, known: Mapping[str, Any]) -
         memory=None,
         answers=(),
     )
+
+
+def _bounded(config: Mapping[str, Any], money_left: int | None) -> Mapping[str, Any]:
+    """Only models have limits; what others spend is not ours to bound."""
+    if money_left is None or config.get("kind") != "llm":
+        return config
+    limits = config.get("limits") or {}
+    own = limits.get("money_micros") or money_left
+    return {**config, "limits": {**limits, "money_micros": min(own, money_left)}}
 
 
 def in_words(told: Mapping[str, str]) -> str:

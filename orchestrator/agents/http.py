@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from orchestrator.agents.base import AgentAnswer, AgentCall, accountable, describe
+from orchestrator.agents.base import AgentAnswer, AgentCall, Usage, accountable, describe
 from orchestrator.agents.keys import key_of
 from orchestrator.agents.offered import offered_in
 from orchestrator.agents.wire import failure_in, read_answer
@@ -52,8 +52,11 @@ class Http:
             except AgentError as error:
                 error.reason = without([key], error.reason)
                 if isinstance(error, AgentUnavailable) and _is_late(began, call):
-                    raise AgentTimedOut(error.reason, timeout_s=call.timeout_s) from None
-                raise
+                    error = AgentTimedOut(error.reason, timeout_s=call.timeout_s)
+                if error.usage is None and isinstance(error, OutputInvalid | AgentTimedOut):
+                    # It was at work, and does not say for how much.
+                    error.usage = Usage(money_micros=None)
+                raise error from None
 
 
 def write_call(call: AgentCall) -> bytes:
@@ -127,7 +130,7 @@ def _headers(call: AgentCall, endpoint: Mapping[str, Any], key: str, body: bytes
 
 def _read(call: AgentCall, answer: Answer, endpoint: Mapping[str, Any], key: str) -> AgentAnswer:
     if answer.status != 200:
-        raise _failure(answer)
+        raise _failure(answer, key)
     if len(answer.text.encode()) > settings.JSON_BYTES_MAX:
         raise OutputInvalid(f"its answer has more than {settings.JSON_BYTES_MAX:,} bytes.")
     # Whoever echoes its key does not have it stored.
@@ -141,11 +144,12 @@ def _read(call: AgentCall, answer: Answer, endpoint: Mapping[str, Any], key: str
     return read_answer(whole, offered=offered_in(call), known=known, turn=call.turn)
 
 
-def _failure(answer: Answer) -> AgentError:
+def _failure(answer: Answer, key: str) -> AgentError:
     """An answer with another number. One that says in JSON what is wrong is quoted."""
     reason = f"it answered {answer.status}"
     try:
-        told = failure_in(_parse(answer.text))
+        # Before it is cut: part of a key would not be known for one.
+        told = failure_in(without_in([key], _parse(answer.text)))
     except OutputInvalid:
         told = None
     if told is not None:

@@ -14,6 +14,7 @@ _STARTS = (
     *("sk", "pk", "rk", "cs", "ghp", "gho", "ghu", "ghs", "ghr", "github_pat", "glpat"),
     *("xoxa", "xoxb", "xoxe", "xoxp", "xoxr", "xoxs", "hf", "npm", "pypi"),
 )
+_LETTER = "[A-Za-z0-9_-]"
 
 
 class _Shape(NamedTuple):
@@ -36,7 +37,15 @@ _SHAPES = (
         re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9+/._~=-]{12,}"),
         rf"\1\2{MASKED}",
     ),
-    _Shape(("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
+    _Shape(
+        ("eyj",),
+        # What stands between dots is looked at once, and not again from each beginning in it.
+        re.compile(
+            rf"(?<!{_LETTER})(?={_LETTER}{{11,}}\.{_LETTER}{{8,}}\.)({_LETTER}*?)"
+            rf"\beyJ{_LETTER}{{8,}}\.{_LETTER}{{8,}}\.{_LETTER}*"
+        ),
+        rf"\1{MASKED}",
+    ),
     _Shape(
         tuple(f"{start}{joint}" for start in _STARTS for joint in "-_"),
         re.compile(rf"\b(?:{'|'.join(_STARTS)})[-_][A-Za-z0-9_-]{{16,}}"),

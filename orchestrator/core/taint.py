@@ -15,9 +15,10 @@ import base64
 import binascii
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import InitVar, dataclass, field
+from itertools import accumulate, islice
 from urllib.parse import unquote
 
 from orchestrator.core.codec import Json, canonical
@@ -28,6 +29,10 @@ EMBEDDED = "embedded"
 UNSEARCHED = "unsearched"
 # Of one proposal so many are told.
 FOUND_MAX = 200
+# Letters that are read while the values of one proposal are looked for, a second or two of work. Beyond
+# them every value counts as tainted.
+EFFORT_MAX = 1_000_000_000
+TOO_MUCH = "more results of tools than are searched"
 # Encodings within encodings are undone so often.
 _DECODED_TIMES = 2
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
@@ -87,16 +92,25 @@ def find(
     What an argument is called counts for nothing, as its tool calls it so and results call it likewise;
     names further in, and those that no tool would use, may be anybody's.
     """
-    seen = [(source.origin, _Data(source.value, limits)) for source in sources]
-    known = [_Data(value, limits) for value in trusted]
-    found = (
-        Tainted(pointer(path), origin, how)
-        for path, leaf in _said(proposed)
-        if not any(data.has_whole(leaf) for data in known)
-        for origin, how in islice(_hits(leaf, seen), 1)
-    )
-    # A field and its value stand at one place.
-    return tuple(islice({one.pointer: one for one in found}.values(), FOUND_MAX))
+    seen = list(sources)
+    data = _Data([source.value for source in seen], limits)
+    known = _Data(trusted, limits)
+    found: dict[str, Tainted] = {}
+    effort = 0
+    for path, leaf in _said(proposed) if seen else ():
+        value = _Value(leaf, limits)
+        hit = data.first(value)
+        effort += len(value.texts) * (len(data) + (len(known) if hit else 0))
+        if effort > EFFORT_MAX:
+            return everything(proposed, TOO_MUCH)
+        if hit is None or known.first_with_whole(value) is not None:
+            continue
+        # A field and its value stand at one place.
+        place, (number, how) = pointer(path), hit
+        if place not in found and len(found) == FOUND_MAX:
+            break
+        found[place] = Tainted(place, seen[number].origin, how)
+    return tuple(found.values())
 
 
 def everything(proposed: Mapping[str, Json], origin: str) -> tuple[Tainted, ...]:
@@ -119,16 +133,6 @@ def _said(proposed: Mapping[str, Json]) -> Iterator[tuple[Path, Json]]:
             yield from _leaves(inner, (part, name))
 
 
-def _hits(leaf: Json, seen: Sequence[tuple[str, "_Data"]]) -> Iterator[tuple[str, str]]:
-    """The whole value first: it says more than a part of it."""
-    for origin, data in seen:
-        if data.is_leaf(leaf):
-            yield origin, EXACT
-    for origin, data in seen:
-        if data.has_whole(leaf) or data.has_part(leaf):
-            yield origin, EMBEDDED
-
-
 def _leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     """Everything that holds nothing else, with its path; and the names of fields, which are words too."""
     if isinstance(value, dict):
@@ -143,60 +147,99 @@ def _leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
 
 
 @dataclass(slots=True)
-class _Data:
-    """One piece of data, so prepared that it can be searched for many values."""
+class _Value:
+    """One value that is looked for: its ways to be written, or its number, as far as they say anything."""
 
-    value: Json
+    leaf: InitVar[Json]
+    limits: InitVar[Limits]
+    texts: list[str] = field(init=False, default_factory=list)
+    number: float | None = field(init=False, default=None)
+
+    def __post_init__(self, leaf: Json, limits: Limits) -> None:
+        if isinstance(leaf, str):
+            self.texts = [text for text in _writings(leaf) if len(text) >= limits.length_min]
+        elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
+            self.number = float(leaf) if abs(leaf) >= limits.number_min else None
+
+
+@dataclass(slots=True)
+class _Data:
+    """Pieces of data, so prepared that all of them are searched for a value at once.
+
+    What is found is the number of the first piece that has it.
+    """
+
+    pieces: InitVar[Iterable[Json]]
     limits: Limits
-    whole: set[str] = field(init=False, default_factory=set)
-    numbers: set[float] = field(init=False, default_factory=set)
-    # All its texts, and the same without spaces and hyphens, as people write account numbers.
+    whole: dict[str, int] = field(init=False, default_factory=dict)
+    numbers: dict[float, int] = field(init=False, default_factory=dict)
+    names: dict[str, int] = field(init=False, default_factory=dict)
+    # All their texts, and the same without spaces and hyphens, as people write account numbers; with
+    # where each piece ends in them.
     text: str = field(init=False, default="")
     dense: str = field(init=False, default="")
-    names: set[str] = field(init=False, default_factory=set)
+    ends: list[int] = field(init=False, default_factory=list)
+    dense_ends: list[int] = field(init=False, default_factory=list)
 
-    def __post_init__(self) -> None:
-        for _, leaf in _leaves(self.value):
-            self.whole |= _writings(leaf)
-            if isinstance(leaf, int | float) and not isinstance(leaf, bool):
-                self.numbers.add(float(leaf))
-            elif isinstance(leaf, str):
-                self.numbers |= set(_numbers(leaf))
-        # A line feed is no part of any normalised text, so nothing is found across two of them.
-        self.text = "\n".join(self.whole)
-        self.dense = "\n".join(_densely(text) for text in self.whole)
-        self.names = {name for text in self.whole for name in _names(text, self.limits)}
+    def __post_init__(self, pieces: Iterable[Json]) -> None:
+        texts: list[str] = []
+        dense: list[str] = []
+        for number, piece in enumerate(pieces):
+            whole = self._take(number, piece)
+            # A line feed is no part of any normalised text, so nothing is found across two of them.
+            texts.append("".join(f"{text}\n" for text in whole))
+            dense.append("".join(f"{_densely(text)}\n" for text in whole))
+        self.text, self.dense = "".join(texts), "".join(dense)
+        self.ends = list(accumulate(map(len, texts)))
+        self.dense_ends = list(accumulate(map(len, dense)))
 
-    def is_leaf(self, leaf: Json) -> bool:
-        """The value is one of its values."""
-        return any(text in self.whole for text in self._telling(leaf)) or self._has_number(leaf)
+    def __len__(self) -> int:
+        return len(self.text) + len(self.dense)
 
-    def has_whole(self, leaf: Json) -> bool:
+    def first(self, value: _Value) -> tuple[int, str] | None:
+        """The whole value first: it says more than a part of it."""
+        hits = [self.whole[text] for text in value.texts if text in self.whole]
+        if value.number in self.numbers:
+            hits.append(self.numbers[value.number])
+        if hits:
+            return min(hits), EXACT
+        within = (self.first_with_whole(value), self._first_with_name(value))
+        return min(((number, EMBEDDED) for number in within if number is not None), default=None)
+
+    def first_with_whole(self, value: _Value) -> int | None:
         """The value stands somewhere in it."""
-        if self._has_number(leaf):
-            return True
-        return any(
-            text in self.text or (_names_something(text) and _densely(text) in self.dense)
-            for text in self._telling(leaf)
-        )
+        if value.number in self.numbers:
+            return self.numbers[value.number]
+        hits = []
+        for text in value.texts:
+            hits.append(_piece_at(self.text.find(text), self.ends))
+            if _names_something(text):
+                hits.append(_piece_at(self.dense.find(_densely(text)), self.dense_ends))
+        return min((hit for hit in hits if hit is not None), default=None)
 
-    def has_part(self, leaf: Json) -> bool:
+    def _first_with_name(self, value: _Value) -> int | None:
         """A name of something in the value, an account or an address, stands in it as well."""
-        return any(
-            not self.names.isdisjoint(_names(text, self.limits)) for text in self._telling(leaf)
-        )
+        names = (name for text in value.texts for name in _names(text, self.limits))
+        return min((self.names[name] for name in names if name in self.names), default=None)
 
-    def _telling(self, leaf: Json) -> Iterator[str]:
-        """The ways to write the value that are long enough to say anything."""
-        if isinstance(leaf, str):
-            for text in _writings(leaf):
-                if len(text) >= self.limits.length_min:
-                    yield text
+    def _take(self, number: int, piece: Json) -> set[str]:
+        whole: set[str] = set()
+        for _, leaf in _leaves(piece):
+            whole |= _writings(leaf)
+            if isinstance(leaf, int | float) and not isinstance(leaf, bool):
+                self.numbers.setdefault(float(leaf), number)
+            elif isinstance(leaf, str):
+                for one in _numbers(leaf):
+                    self.numbers.setdefault(one, number)
+        for text in whole:
+            self.whole.setdefault(text, number)
+            for name in _names(text, self.limits):
+                self.names.setdefault(name, number)
+        return whole
 
-    def _has_number(self, leaf: Json) -> bool:
-        if isinstance(leaf, bool) or not isinstance(leaf, int | float):
-            return False
-        return abs(leaf) >= self.limits.number_min and float(leaf) in self.numbers
+
+def _piece_at(place: int, ends: Sequence[int]) -> int | None:
+    return bisect_right(ends, place) if place >= 0 else None
 
 
 def _writings(leaf: Json) -> set[str]:

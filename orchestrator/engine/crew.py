@@ -272,7 +272,8 @@ class Crew:
             logger.exception("nor can it be put aside")
 
     def _room(self) -> int:
-        return self.threads - len(self._held) - self._stuck
+        """Whoever hangs takes none: another thread has taken its place. `is_worn_out` bounds how many hang."""
+        return self.threads - len(self._held)
 
     def _claim(self) -> None:
         room = self._room()

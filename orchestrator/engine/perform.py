@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from orchestrator.agents import registry
-from orchestrator.agents.base import AgentAnswer, AgentCall, cost_of
+from orchestrator.agents.base import AgentAnswer, AgentCall, Usage, cost_of
 from orchestrator.core import definitions, schemas
 from orchestrator.core import events as ev
 from orchestrator.core.codec import Json, JsonLimits, canonical, digest, storable
@@ -187,8 +187,14 @@ def agent_timeout_s(claimed: Claimed, given: ForAgent) -> float:
 
 def agent_overdue(claimed: Claimed, timeout_s: float, given: ForAgent | None = None) -> Ending:
     """The thread is still at it. Whatever it says later comes too late."""
-    error = AgentTimedOut("the worker gave up waiting", timeout_s=timeout_s)
+    error = AgentTimedOut("the worker gave up waiting", timeout_s=timeout_s, usage=_unheard(given))
     return agent_failed(claimed, error, took_ms=int(timeout_s * 1000), given=given)
+
+
+def _unheard(given: ForAgent | None) -> Usage | None:
+    """Whoever sent something out has spent something, and nobody hears any more how much."""
+    is_sent = given is not None and given.agent is not None and calls_out(given.agent.config)
+    return Usage(money_micros=None) if is_sent else None
 
 
 def agent_failed(

@@ -117,6 +117,17 @@ def test_an_echo_of_its_key_is_kept_nowhere(server: ChatServer) -> None:
     assert KEY not in str(caught.value)
 
 
+def test_nor_is_the_beginning_of_a_key_that_a_long_reason_ends_in(server: ChatServer) -> None:
+    key = "-".join([KEY] * 6)
+    for status in (200, 403, 503):
+        for before in (420, 470, 490):
+            reason = f"{'x' * before}{key} is not mine"
+            server.says(says({"error": {"code": "agent-refused", "reason": reason}}, status=status))
+            with pytest.raises(AgentError) as caught:
+                ask(server, {"api_key": key})
+            assert KEY[:6] not in str(caught.value)
+
+
 @pytest.mark.parametrize("auth", ["bearer", "hmac"])
 def test_a_key_of_the_worker_is_for_its_host_alone(
     server: ChatServer, monkeypatch: pytest.MonkeyPatch, auth: str
@@ -218,9 +229,10 @@ def test_without_a_word_on_it_nobody_knows_what_it_cost(server: ChatServer) -> N
 def test_a_slow_one_is_given_up_on_in_time(server: ChatServer) -> None:
     server.says(says({"output": 1}, wait_s=3))
     began = time.monotonic()
-    with pytest.raises(AgentTimedOut, match=r"within 0\.4 s"):
+    with pytest.raises(AgentTimedOut, match=r"within 0\.4 s") as failure:
         ask(server, timeout_s=0.4)
     assert time.monotonic() - began < 2
+    assert failure.value.usage == Usage(money_micros=None), "it may have spent something"
 
 
 def test_a_huge_answer_is_not_taken(server: ChatServer, settings: Settings) -> None:

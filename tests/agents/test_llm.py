@@ -19,6 +19,7 @@ from orchestrator.agents.base import AgentAnswer, Ask, Usage
 from orchestrator.agents.llm import transport
 from orchestrator.agents.llm.agent import Llm
 from orchestrator.agents.llm.endpoint import read as read_endpoint
+from orchestrator.agents.llm.outputs import Expected
 from orchestrator.agents.registry import find
 from orchestrator.core.codec import canonical, read, storable
 from orchestrator.core.errors import (
@@ -187,6 +188,35 @@ def test_a_schema_of_a_list_is_put_into_an_object_and_taken_out_again(chat: Chat
 def test_json_as_text_is_taken_from_models_that_use_no_tools(chat: ChatServer) -> None:
     chat.says('```json\n{"total": 7}\n```')
     assert ask(chat, output=TOTAL).output == {"total": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_taken"),
+    [
+        ('```\n{"total": 7}```', True),
+        ('\n ```json \n\n{"total":\n7}\n\n```\n\n', True),
+        ('{"total": 7}', True),
+        ('```json {"total": 7}\n```', False),
+        ('Here it is:\n```json\n{"total": 7}\n```', False),
+        ('```json\n{"total": 7}', False),
+        *(("`" * count, False) for count in (3, 4, 5, 6, 7)),
+    ],
+)
+def test_what_is_around_json_as_text(text: str, is_taken: bool) -> None:
+    expected = Expected(TOTAL, is_native=False)
+    if is_taken:
+        assert expected.read_text(text) == {"total": 7}
+    else:
+        with pytest.raises(OutputInvalid):
+            expected.read_text(text)
+
+
+@pytest.mark.parametrize("text", ["```" + "\n" * 1_000_000, "```json" + " \n" * 500_000 + "x"])
+def test_an_answer_of_nothing_but_lines_is_read_at_once(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(OutputInvalid):
+        Expected(TOTAL, is_native=False).read_text(text)
+    assert time.process_time() - began < 1
 
 
 def test_a_stream_says_the_same_with_its_usage(chat: ChatServer) -> None:
@@ -639,6 +669,15 @@ def test_no_key_is_told_whatever_the_other_side_echoes(
     assert not any(KEY in text for text in told)
     ours = [record for record in caplog.records if record.name.startswith("orchestrator")]
     assert not any(KEY in record.getMessage() for record in ours)
+
+
+def test_nor_is_its_beginning_where_what_is_told_ends(chat: ChatServer) -> None:
+    for before in (250, 285, 295):
+        said = f"{'x' * before}{KEY} is not known here"
+        chat.says(Says(status=401, body=json.dumps({"error": {"message": said}}).encode()))
+        with pytest.raises(AgentRefused) as caught:
+            ask(chat)
+        assert KEY[:4] not in str(caught.value)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core import taint
 from orchestrator.core.codec import Json
 from orchestrator.core.taint import (
     EMBEDDED,
     EXACT,
     FOUND_MAX,
+    UNSEARCHED,
     Limits,
     Source,
     Tainted,
@@ -120,6 +123,58 @@ def test_limits_are_kept() -> None:
     assert look(184_000, limits=Limits(number_min=200_000)) == []
     many: dict[str, Json] = {str(number): IBAN for number in range(FOUND_MAX + 50)}
     assert len(find({"args": many}, [MAIL])) == FOUND_MAX
+
+
+def test_what_is_too_much_work_may_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    args: dict[str, Json] = {"a": ["harmless", "another one"], "b": 1}
+    assert find({"args": args}, [MAIL]) == ()
+    monkeypatch.setattr(taint, "EFFORT_MAX", 100)
+    found = find({"args": args}, [MAIL])
+    assert [(one.pointer, one.how) for one in found] == [
+        ("/args/a/0", UNSEARCHED),
+        ("/args/a/1", UNSEARCHED),
+        ("/args/b", UNSEARCHED),
+    ]
+    assert "more results of tools than are searched" in found[0].sentence
+
+
+@pytest.mark.parametrize("filler", ["ab" * 500, "a" * 1_000, "a-1 " * 250])
+def test_many_values_and_many_sources_take_no_longer_than_they_must(filler: str) -> None:
+    sources = [Source("a tool", f"{filler} {number:06}") for number in range(200)]
+    for count in (2_000, 19_000):
+        values: list[Json] = [f"{filler[:20]}b{number:06}x" for number in range(count)]
+        began = time.process_time()
+        found = find({"args": {"x": values}}, sources)
+        assert time.process_time() - began < 10
+        assert len(found) in {0, FOUND_MAX}
+
+
+VALUES = st.sampled_from(
+    [
+        *(IBAN, IBAN.lower(), "US13-3000 0001", "mallory@evil.example", "abc-def-ghi", "abcdefghi"),
+        *("1,840.50", "pay 1.840,50", "Today", "please wire", "https://a.example/x?to=abc-def-ghi"),
+        *(base64.b64encode(IBAN.encode()).decode(), quote("pay mallory@evil.example"), "", None),
+        *(1840.5, 184_000, 12, True),
+    ]
+) | st.lists(st.sampled_from([IBAN, "abc-def-ghi", "pay 1.840,50", "Today", 1840.5]), max_size=3)
+
+
+@given(value=VALUES, sources=st.lists(VALUES, max_size=5), trusted=st.lists(VALUES, max_size=2))
+def test_all_sources_at_once_say_what_each_says_alone(
+    value: Json, sources: list[Json], trusted: list[Json]
+) -> None:
+    known = [Source(str(number), one) for number, one in enumerate(sources)]
+    alone = [one for source in known for one in find({"args": {"x": value}}, [source])]
+    expected: dict[str, Tainted] = {}
+    for one in sorted(alone, key=lambda one: one.how != EXACT):
+        expected.setdefault(one.pointer, one)
+    for one in trusted:
+        within = find({"args": {"x": value}}, known, trusted=[one])
+        expected = {
+            at: expected[at] for at in (found.pointer for found in within) if at in expected
+        }
+    found = find({"args": {"x": value}}, known, trusted=trusted)
+    assert {one.pointer: one for one in found} == expected
 
 
 TEXT = st.text(min_size=6, max_size=40).filter(lambda text: len("".join(text.split())) >= 6)

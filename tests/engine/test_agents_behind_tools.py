@@ -140,6 +140,40 @@ def test_what_a_script_behind_a_tool_cost_is_part_of_the_call(ada: Actor, chat: 
     assert '"about":"leases"' in last_heard(chat)
 
 
+def clerk_may_spend(ada: Actor, most: int, lawyer: Wish) -> None:
+    keep(ada, "lawyer", lawyer)
+    keep(ada, "clerk", model(tool_for(ada, "lawyer"), limits={"money_micros": most}))
+
+
+def asks_often(times: int) -> Says:
+    return Says(calls=[("ask_lawyer", {"about": f"lease {n}"}) for n in range(times)])
+
+
+def test_one_answer_asks_no_more_agents_than_there_is_money_for(
+    ada: Actor, chat: ChatServer
+) -> None:
+    """Each request costs 110: one of the clerk's and two of the lawyer's use up 300."""
+    endpoint(ada, "house", chat.base_url)
+    clerk_may_spend(ada, 300, model())
+    chat.says(asks_often(20), "It depends.")
+    run = start(attempts=1)
+    assert len(chat.asked) == 3
+    failed = told(run, "work_failed")
+    assert "it spent 330 millionths, and money_micros is 300" in failed["error"]["reason"]
+    assert failed["money_micros"] == 330
+
+
+def test_nor_does_one_behind_a_tool_ask_for_more_than_is_left(ada: Actor, chat: ChatServer) -> None:
+    """Its own limit would let it go on; 190 are left of the clerk's, which two requests use up."""
+    versions.approve_tool(ada, "search", kind="read")
+    endpoint(ada, "house", chat.base_url)
+    clerk_may_spend(ada, 300, model("search", limits={"money_micros": 5_000}))
+    chat.says(ASKS_LAWYER, Says(calls=[("search", {"query": "leases"})]))
+    failed = told(start(attempts=1), "work_failed")
+    assert len(chat.asked) == 3
+    assert failed["money_micros"] == 330
+
+
 def test_a_price_that_is_unknown_within_makes_the_whole_unknown(
     ada: Actor, chat: ChatServer
 ) -> None:

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SYSTEM = Actor(None)
 PATIENCE_S = 15.0
+# Longer than anybody here is waited for, so that only what takes its place can help.
+HANGS_S = 4 * PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -111,11 +113,12 @@ def test_who_ignores_the_deadline_is_fenced_off(
 ) -> None:
     monkeypatch.setattr(crew_module, "GRACE_S", 0.0)
     released = threading.Event()
-    agents["hang"] = lambda call: released.wait(PATIENCE_S)
+    agents["hang"] = lambda call: released.wait(HANGS_S)
     run = start(stage("hang", timeout_seconds=1))
-    with working(threads=1):
+    with working(threads=1) as crew:
         until(lambda: ended(run))
         assert run.status == "failed"
+        assert not crew.is_worn_out
         later = start(stage("fine"), slug="fine")
         agents["fine"] = lambda call: "done"
         until(lambda: ended(later))

@@ -11,11 +11,12 @@ from orchestrator.actions.agents import Wish
 from orchestrator.actions.endpoints import Whereabouts
 from orchestrator.core import definitions
 from orchestrator.core.codec import canonical, digest, read
+from orchestrator.engine.advance import advance
 from orchestrator.models import Command, Event, Run, WorkflowVersion
 from tests import runs, versions
 from tests.agents.chat_server import Says, chat_server
 from tests.conftest import SYSTEM, Cast
-from tests.work import work_all
+from tests.work import claim_one, crew, work_all
 
 OUTPUT = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
 
@@ -80,6 +81,36 @@ def test_an_agent_behind_an_address_is_told_the_schema_of_its_answer(cast: Cast)
     assert finished["agent"] == {
         "kind": "http", "name": "clerk", "version": "1", "endpoint": "house", "as": "stable",
     }  # fmt: skip
+
+
+def given_up() -> None:
+    """As the committer does with a thread that does not come back."""
+    claimed = claim_one("agents")
+    assert claimed is not None
+    job = crew("agents")._job(claimed, crew("agents")._load_each([claimed]))
+    assert job is not None
+    advance(endings=[job.overdue()])
+
+
+@pytest.mark.parametrize(("adapter", "is_unpriced"), [("http", True), ("scripted", False)])
+def test_nobody_knows_what_a_call_cost_that_was_given_up(
+    cast: Cast, adapter: str, is_unpriced: bool
+) -> None:
+    ada = versions.keep(cast.ada)
+    where = Whereabouts(
+        provider="http", base_url="http://127.0.0.1:9", is_local=True, data_classes=["internal"]
+    )
+    endpoints.make(ada, "house", where)
+    asked = Wish(adapter="http", endpoints=["house"], data_classes=["internal"])
+    wish = asked if adapter == "http" else versions.scripted(1)
+    versions.write(ada, "clerk", wish)
+    versions.deploy(ada, "clerk", stable=1)
+    runs.save("slow", pipeline({"kind": "agent", "name": "clerk"}))
+    run = runs_of_people.start(SYSTEM, workflow="slow", intent={"n": 1})
+    given_up()
+    (failed,) = events_of(run, "work_failed")
+    assert "gave up waiting" in failed["error"]["reason"]
+    assert failed.get("unpriced", False) is is_unpriced
 
 
 def start_of_old(definition: dict[str, Any]) -> Run:

@@ -55,6 +55,7 @@ from orchestrator.tools.base import ToolSpec
 
 ASKED = "It was asked for, and you hear what became of it when all that you asked for is settled."
 TOO_MANY = "It was not used: this call has used as many tools as it may. Answer with what you have."
+NO_MONEY = "It was not used: an agent is behind it, and this call has spent what it may."
 
 
 class Wish(NamedTuple):
@@ -224,6 +225,13 @@ class Talk:
         if limit and spent is not None and spent >= limit:
             raise AgentRefused(f"it spent {spent:,} millionths, and money_micros is {limit:,}.")
 
+    def _money_left(self) -> int | None:
+        """None is without end; nothing is left where nobody knows what was spent."""
+        limit, spent = self.version.limits.money_micros, self.ledger.usage.money_micros
+        if not limit:
+            return None
+        return 0 if spent is None else max(0, limit - spent)
+
     def _take(self, response: ModelResponse) -> AgentAnswer | None:
         """An answer, asks, or nothing yet."""
         if response.finish_reason == "content_filter":
@@ -293,6 +301,9 @@ class Talk:
         self.uses += 1
         if self.uses > settings.MODEL_TOOL_USES_MAX:
             return _refusal(wish.part, TOO_MANY)
+        # One answer may ask many agents, each of which costs.
+        if wish.spec.backend.get("kind") == "agent" and self._money_left() == 0:
+            return _refusal(wish.part, NO_MONEY)
         return ToolReturnPart(
             wish.part.tool_name, self._run_tool(wish.spec, wish.args), wish.part.tool_call_id
         )
@@ -302,7 +313,7 @@ class Talk:
         left_s = self.deadline - began
         if left_s <= 0:
             raise TimeoutError
-        behind = Behind(self.call)
+        behind = Behind(self.call, self._money_left())
         try:
             result = self.use(spec, args, min(spec.timeout_s, left_s), behind.use)
         except ToolError as error:

@@ -45,7 +45,7 @@ BROKE_OFF = (httpx2.RemoteProtocolError, httpx2.ReadError)
 
 def explain(error: Exception, *, key: str, timeout_s: float) -> AgentError:
     """Never with a key in it, whatever the other side echoes."""
-    found = _own(error) or _timed_out(error, timeout_s) or _answered(error) or _broken(error)
+    found = _own(error) or _timed_out(error, timeout_s) or _answered(error, key) or _broken(error)
     if found is None:
         text = "".join(traceback.format_exception(error))
         logger.error("a model could not be asked\n%s", without([key], text))
@@ -74,10 +74,10 @@ def _timed_out(error: Exception, timeout_s: float) -> AgentError | None:
     return None
 
 
-def _answered(error: Exception) -> AgentError | None:
+def _answered(error: Exception, key: str) -> AgentError | None:
     """With a number that is not 200."""
     if isinstance(error, ModelHTTPError):
-        said = _detail(error.body)
+        said = _detail(error.body, key)
         if error.status_code in PASSING or error.status_code >= 500:
             return AgentUnavailable(
                 f"it answered {error.status_code}{said}", retry_after_s=_wait_s(error)
@@ -126,11 +126,14 @@ def _innermost(error: Exception) -> str:
     return next((text for text in reversed(said) if text), type(error).__name__)
 
 
-def _detail(body: Any) -> str:
+def _detail(body: Any, key: str) -> str:
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
     said = body.get("message") if isinstance(body, dict) else body
-    return f": {shorten(said, DETAIL_LENGTH_MAX)}" if isinstance(said, str) and said else ""
+    if not isinstance(said, str) or not said:
+        return ""
+    # Before it is cut: part of a key would not be known for one.
+    return f": {shorten(without([key], said), DETAIL_LENGTH_MAX)}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

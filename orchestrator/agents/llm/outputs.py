@@ -1,6 +1,5 @@
 """An output with a schema: how it is asked for, and how it is read."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from orchestrator.core.errors import BadJson, OutputInvalid
 FINAL = "final_answer"
 WRAPPED = "output"
 _DESCRIPTION = "Give your answer. Call this once, when you are done."
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
+_FENCE = "```"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,7 @@ class Expected:
             if not text.strip():
                 raise OutputInvalid("it said nothing.")
             return text
-        fenced = _FENCED.match(text)
-        return self._check(parse(fenced[1] if fenced else text))
+        return self._check(parse(_unfenced(text)))
 
     def read_call(self, part: ToolCallPart) -> Json:
         return self._check(arguments_of(part))
@@ -93,6 +91,15 @@ class Expected:
         if problems:
             raise OutputInvalid(problems[0].reason, pointer=problems[0].pointer)
         return value
+
+
+def _unfenced(text: str) -> str:
+    """Without the fence of Markdown that many models put around JSON. By hand: what is long must not be slow."""
+    within = text.strip()
+    if len(within) < 2 * len(_FENCE) or not (within.startswith(_FENCE) and within.endswith(_FENCE)):
+        return text
+    first, feed, rest = within[len(_FENCE) : -len(_FENCE)].partition("\n")
+    return rest if feed and first.strip() in {"", "json"} else text
 
 
 def arguments_of(part: ToolCallPart) -> Json:
