@@ -184,6 +184,12 @@ def sign_in() -> Callable[..., Client]:
     return as_user
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted agents answer at once, where how long they take is not what is tested."""
+    monkeypatch.setattr("orchestrator.agents.scripted._take_time", lambda call: None)
+
+
 type LoadDemo = Callable[[int], int]
 
 
