@@ -12,13 +12,13 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from orchestrator import journal
-from orchestrator.actions import proposals, rules, tokens, users
+from orchestrator.actions import demo_scale, proposals, rules, tokens, users
 from orchestrator.actions.actor import Actor
 from orchestrator.core import state
 from orchestrator.core.codec import canonical
@@ -30,11 +30,11 @@ SYSTEM = Actor(None)
 
 
 def pytest_configure() -> None:
-    # The real hasher takes a third of a second, on purpose; tests make thousands of people.
     # What is approved runs at once, and nothing is drawn for an audit, where a test does not say otherwise.
     settings.UNDO_S, settings.AUDIT_SHARE, settings.LABEL_SHARE = 0, 0.0, 0.0
     settings.NEW_VERSION_FIRST = settings.AUDIT_FLOOR = 0
     settings.SECOND_REVIEW_SHARE = settings.GOLD_SHARE = 0.0
+    # The real hasher takes a third of a second, on purpose; tests make thousands of people.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -98,6 +98,10 @@ class Cast:
 @pytest.fixture
 def reasons(db: None) -> None:
     """Those that the migration brings: a test on real transactions leaves its tables empty."""
+    add_reasons()
+
+
+def add_reasons() -> None:
     seeds = import_module("orchestrator.migrations.0009_review_queue")
     if not Reason.objects.exists():
         seeds.add_reasons(apps, connection.schema_editor())
@@ -180,6 +184,43 @@ def sign_in() -> Callable[..., Client]:
     return as_user
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted agents answer at once, where how long they take is not what is tested."""
+    monkeypatch.setattr("orchestrator.agents.scripted._take_time", lambda call: None)
+
+
+type LoadDemo = Callable[[int], int]
+
+
+@pytest.fixture(scope="class")
+def load_demo(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[LoadDemo]:
+    """`load_demo(400)` loads so many proposals for all tests of a class, which take back what they do."""
+
+    def load(count: int) -> int:
+        with roles.as_owner():
+            loaded = demo_scale.load(count)
+        _check_log()
+        _checked.update(_ends_of_logs())
+        return loaded
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        add_reasons()
+        yield load
+        transaction.set_rollback(True)
+    _checked.clear()
+
+
+def analyze() -> None:
+    """As the database does by itself within a minute; until then it takes new tables to be empty."""
+    with roles.as_owner() as cursor:
+        cursor.execute("ANALYZE")
+
+
+# Runs that tests share, with the ends of their logs: checked once, when they were loaded.
+_checked: set[tuple[str, str]] = set()
+
+
 @pytest.fixture(autouse=True)
 def _log_is_truth(request: pytest.FixtureRequest) -> Iterator[None]:
     """After every test that used the database: each run's state is the fold of its chained events."""
@@ -189,9 +230,18 @@ def _log_is_truth(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if not uses_database or request.node.get_closest_marker("broken_log"):
         return
-    for run in Run.objects.select_related("workflow_version"):
+    _check_log()
+
+
+def _check_log() -> None:
+    unchecked = [run for run, _ in _ends_of_logs() - _checked]
+    for run in Run.objects.filter(pk__in=unchecked).select_related("workflow_version"):
         folded = canonical(state.to_json(journal.replay(run)))
         assert folded == run.state, f"{run.pk}: the log says {folded}"
         assert journal.first_broken(run) is None
         for key, proposal in run.canonical_state.proposals.items():
             assert Proposal.objects.get(pk=key).status == proposal.status
+
+
+def _ends_of_logs() -> set[tuple[str, str]]:
+    return set(Run.objects.values_list("pk", "head"))

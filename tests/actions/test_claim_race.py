@@ -14,7 +14,7 @@ from orchestrator.core.errors import HeldByOther
 from orchestrator.models import Proposal, ReviewItem
 from tests.conftest import SYSTEM
 
-THREADS, ITEMS = 24, 200
+THREADS, ITEMS = 24, 50
 
 type Hold = tuple[str, str, int]
 

@@ -16,7 +16,7 @@ from tests.work import work_all
 
 
 @pytest.fixture
-def credentials(settings: Settings, tmp_path: Path) -> Path:
+def credentials(reasons: None, settings: Settings, tmp_path: Path) -> Path:
     settings.VAR_DIR = tmp_path
     return tmp_path / "demo-credentials.json"
 
@@ -44,6 +44,7 @@ def test_it_loads_people_tokens_and_a_queue(db: None, credentials: Path) -> None
     assert found_statuses >= {"accepted", "in_review", "revision_requested", "rejected", "blocked"}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_its_runs_wait_for_a_person_and_for_a_customer(db: None, credentials: Path) -> None:
     demo()
     work_all()

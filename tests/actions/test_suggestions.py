@@ -1,6 +1,7 @@
 """What verdicts suggest as a rule, and how it becomes a draft and no more."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -19,7 +20,7 @@ from orchestrator.suggestion_queries import Suggested, actions, suggested_for
 from tests.actions.test_revisions import edit
 from tests.conftest import Cast
 from tests.deciding import decide
-from tests.suggestions import ACTION, declare, judge, judge_by_country
+from tests.suggestions import ACTION, by_chance, by_country, declare, judge, judge_all
 
 Propose = Callable[..., Proposal]
 COUNTRY = "proposal.args.country"
@@ -44,7 +45,7 @@ def test_what_people_reject_is_suggested_and_becomes_a_draft(
     cast: Cast, propose: Propose, settings: Settings
 ) -> None:
     declare(cast)
-    made = judge_by_country(cast, propose, "XX")
+    made = judge_all(cast, propose, by_country("XX"))
     found = suggested()
     assert found.condition == 'proposal.args.country != "XX"'
     assert (found.search.older, found.search.newest) == (32, 16)
@@ -87,10 +88,10 @@ def test_what_was_not_shown_is_not_written(
         suggestions.draft(Actor(cast.ada), ACTION, seal="")
     with pytest.raises(SuggestionChanged):
         suggestions.draft(Actor(cast.ada), "no.such", seal="")
-    judge_by_country(cast, propose, "XX")
+    judge_all(cast, propose, by_country("XX"), ago=timedelta(minutes=1))
     seen = suggested().seal
     settings.SUGGESTION_PROPOSALS_MAX = 50
-    judge_by_country(cast, propose, "YY")
+    judge_all(cast, propose, by_country("YY"))
     assert suggested().seal not in {seen, ""}
     with pytest.raises(SuggestionChanged):
         suggestions.draft(Actor(cast.ada), ACTION, seal=seen)
@@ -102,8 +103,7 @@ def test_of_too_few_or_of_chance_nothing_is_suggested(cast: Cast, propose: Propo
     declare(cast)
     assert actions() == [ACTION]
     assert not suggested().search.is_enough
-    for n in range(48):
-        judge(cast, propose, {"grams": 1, "country": "NL"}, rejected=n % 2 > 0)
+    judge_all(cast, propose, by_chance(48, grams=1, country="NL"))
     found = suggested()
     assert found.search.is_enough
     assert (found.search.suggestion, found.condition, found.seal) == (None, "", "")
@@ -111,9 +111,7 @@ def test_of_too_few_or_of_chance_nothing_is_suggested(cast: Cast, propose: Propo
 
 def test_what_later_verdicts_do_not_bear_out_is_not_offered(cast: Cast, propose: Propose) -> None:
     declare(cast)
-    judge_by_country(cast, propose, "XX", count=40)
-    for n in range(20):
-        judge(cast, propose, {"grams": 5, "country": "XX"}, rejected=n % 2 > 0)
+    judge_all(cast, propose, by_country("XX", 40) + by_chance(20, grams=5, country="XX"))
     found = suggested()
     assert found.search.suggestion
     assert found.condition == ""
@@ -125,7 +123,7 @@ def test_hostile_values_are_texts_and_nothing_else(cast: Cast, propose: Propose)
     """The rule means what was counted, proposal by proposal, and reads nothing else."""
     declare(cast)
     value = 'x" || true || "\'\n\\ </script>{proposal.args.grams}\u2028🦊'
-    made = judge_by_country(cast, propose, value)
+    made = judge_all(cast, propose, by_country(value))
     search = suggested().search
     assert search.suggestion
     assert search.suggestion.held_when == (Term(COUNTRY, "is", value),)
@@ -153,10 +151,11 @@ def test_only_the_newest_that_are_not_too_large_are_read(
 def test_what_is_masked_is_never_in_a_rule(cast: Cast, propose: Propose) -> None:
     """Nor a copy of it that the agent put elsewhere, nor what an older version masked."""
     declare(cast, masked=["/card"])
-    for n in range(48):
-        card = "4111111111111111" if n % 2 else "5500005555555559"
-        args = {"grams": 7, "country": "NL", "card": card, "note": f"paid with {card}"}
-        judge(cast, propose, args, rejected=n % 2 > 0)
+    paid = [
+        ({"grams": 7, "country": "NL", "card": card, "note": f"paid with {card}"}, rejected)
+        for card, rejected in (("5500005555555559", False), ("4111111111111111", True))
+    ]
+    judge_all(cast, propose, paid * 24)
     assert suggested().search.is_enough
     assert suggested().search.suggestion is None
     declare(cast, masked=[])

@@ -10,7 +10,7 @@ from orchestrator.actions.demo_workflows import ONE_BY_ONE
 from orchestrator.models import Run
 from tests import runs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hurried")]
 
 INTENT = {"text": "Where is my delivery?", "order": "A-20931"}
 MACHINE: dict[str, Any] = {

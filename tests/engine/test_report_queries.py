@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from pytest_django import Settings
 
 from orchestrator import audit_queries
-from orchestrator.actions import contracts, demo_scale, revisions, runs
+from orchestrator.actions import contracts, revisions, runs
 from orchestrator.actions.actor import Actor
 from orchestrator.core.statistics import intervals
 from orchestrator.core.statistics.calibration import reliability
@@ -28,7 +28,7 @@ from orchestrator.report_queries.reviewers import Pair, reviewers
 from orchestrator.report_queries.rules import rules
 from orchestrator.report_queries.scope import Scope, Tally
 from orchestrator.report_queries.scores import score_histogram
-from tests.conftest import SYSTEM, Cast
+from tests.conftest import SYSTEM, Cast, LoadDemo, analyze
 from tests.deciding import decide, look
 from tests.runs import WORKFLOWS, save
 from tests.work import work_all
@@ -54,16 +54,6 @@ def money(cast: Cast) -> None:
         timeout_s=60,
         review={"shows": {"/amount_minor": {"as": "money", "currency": "EUR"}}},
     )
-
-
-@pytest.fixture
-def large(db: None, as_owner: Owner) -> None:
-    with as_owner():
-        demo_scale.load(LARGE)
-    rollups.refresh()
-    # As the database does by itself within a minute; until then it takes the counters to be empty.
-    with as_owner() as cursor:
-        cursor.execute("ANALYZE")
 
 
 def of(amount: int) -> dict[str, object]:
@@ -207,127 +197,6 @@ def test_what_agents_of_runs_cost_is_recorded_or_unknown(cast: Cast, propose: Pr
     assert (cost.calls, cost.tokens_in, cost.money_micros) == (1, 1_200, 4_200)
 
 
-# Half a year --------------------------------------------------------------------------------------
-
-
-def test_narrowed_or_not_the_parts_are_the_whole(large: None) -> None:
-    whole = overview(HALF_A_YEAR)
-    assert whole.proposed.proposals == LARGE
-    known = choices()
-    for name, values in {
-        "agent": known.agents,
-        "action": known.actions,
-        "tier": known.tiers,
-        "model": known.models,
-    }.items():
-        parts = [
-            overview(Scope(since=HALF_A_YEAR.since, until=HALF_A_YEAR.until, **{name: value}))  # type: ignore[arg-type]
-            for value in values
-        ]
-        assert sum((part.proposed for part in parts), Tally()) == whole.proposed
-        for one in ("opened", "decided", "expired"):
-            of_parts = sum(getattr(day, one) for part in parts for day in part.traffic)
-            assert of_parts == sum(getattr(day, one) for day in whole.traffic)
-    weeks = acceptance(HALF_A_YEAR)
-    assert sum(week.outcomes.decided for week in weeks.weeks) == whole.outcomes.decided
-    assert weeks.outcomes == whole.outcomes
-    assert {marker.kind for marker in weeks.markers} >= {"agent"}
-
-
-def test_the_flow_is_that_of_the_proposals(large: None) -> None:
-    report = overview(HALF_A_YEAR)
-    rows = Counter(Proposal.objects.values_list("disposition", "status"))
-    counted = {(one.disposition, one.status): one.tally.proposals for one in report.streams}
-    assert counted == rows
-    closed = ReviewItem.objects.exclude(status="waiting").exclude(kind__in=ReviewItem.BLIND)
-    assert sum(day.closed for day in report.traffic) == closed.count()
-
-
-def test_the_time_before_is_as_long_and_ends_where_it_begins(large: None) -> None:
-    until = TODAY + timedelta(days=1)
-    scope = Scope(since=until - timedelta(days=60), until=until)
-    assert (scope.before.until, scope.before.days) == (scope.since, 60)
-    both = Scope(since=scope.before.since, until=until)
-    parts = overview(scope).proposed + overview(scope.before).proposed
-    assert overview(both).proposed == parts
-    with pytest.raises(ValueError, match="no day lies"):
-        Scope(since=date(2026, 1, 2), until=date(2026, 1, 2))
-
-
-def test_versions_are_compared_with_the_one_before(large: None) -> None:
-    report = agents(HALF_A_YEAR)
-    assert sum(one.proposed.proposals for one in report.versions) == LARGE
-    before = None
-    for one in report.versions:
-        if before is None or before.agent != one.agent:
-            assert one.difference is None
-        else:
-            assert one.difference is not None
-            rate, other = one.outcomes.acceptance, before.outcomes.acceptance
-            assert one.difference.to == before.agent_version
-            assert one.difference.bounds == intervals.difference(rate.k, rate.n, other.k, other.n)
-            assert one.first_seen >= before.first_seen
-        before = one
-
-
-def test_calibration_is_that_of_the_labels(large: None, settings: Settings) -> None:
-    settings.AUDIT_SHARE, settings.LABEL_SHARE = 0.01, 0.02
-    for day in rollups.all_days():
-        rollups.count_day(day)
-    shares = {"accept": 0.01, "block": 0.02, "revise": 0.02}
-    rows = {proposal.pk: proposal for proposal in Proposal.objects.all()}
-    judged = [
-        Judged(rows[pk].confidence, truth.should_run, shares.get(rows[pk].disposition, 1.0))
-        for pk, truth in audit_queries.truths_of(list(rows)).items()
-    ]
-    found = calibration(HALF_A_YEAR)
-    wanted = reliability(judged)
-    assert (found.labels, found.is_capped) == (len(judged), False)
-    assert found.reliability.brier == pytest.approx(wanted.brier, abs=1e-12)
-    assert found.reliability.calibration_error == pytest.approx(wanted.calibration_error, abs=1e-12)
-    assert [one.right for one in found.reliability.bins] == [one.right for one in wanted.bins]
-    settings.CALIBRATION_LABELS_MAX = 10
-    assert (calibration(HALF_A_YEAR).labels, calibration(HALF_A_YEAR).is_capped) == (10, True)
-
-
-def test_audits_are_weighed_by_everything_that_was_accepted(large: None) -> None:
-    report = audits(HALF_A_YEAR)
-    accepted = Proposal.objects.filter(disposition="accept")
-    assert report.assurance.accepted == accepted.count() == report.estimate.total
-    drawn = ReviewItem.objects.filter(kind="audit")
-    assert sum(one.drawn for one in report.accepted) == drawn.count()
-    assert report.assurance.examined == drawn.filter(closed_because="confirmed").count()
-    assert report.open == audits_open()
-
-
-def test_what_is_left_out_of_a_table_is_in_its_sums(
-    large: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = audits(HALF_A_YEAR)
-    assert not whole.has_more and len(whole.accepted) > 1
-    monkeypatch.setattr("orchestrator.report_queries.audits.STRATA_MAX", 1)
-    cut = audits(HALF_A_YEAR)
-    assert cut.has_more and len(cut.accepted) + len(cut.others) == 1
-    assert cut.accepted[:1] + cut.others[:1] == (whole.accepted or whole.others)[:1]
-    assert (cut.assurance, cut.estimate) == (whole.assurance, whole.estimate)
-    assert (cut.open, cut.expired) == (whole.open, whole.expired)
-
-
-def test_versions_with_the_fewest_proposals_are_left_out(
-    large: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = agents(HALF_A_YEAR).versions
-    counts = sorted((one.proposed.proposals for one in whole), reverse=True)
-    monkeypatch.setattr("orchestrator.report_queries.agents.VERSIONS_MAX", 2)
-    cut = agents(HALF_A_YEAR)
-    assert cut.has_more
-    assert sorted((one.proposed.proposals for one in cut.versions), reverse=True) == counts[:2]
-
-
-def audits_open() -> int:
-    return ReviewItem.objects.waiting().filter(kind__in=["audit", "blind_label"]).count()
-
-
 def test_nothing_is_said_of_nothing(db: None) -> None:
     assert overview(TODAYS).outcomes == Outcomes()
     assert overview(TODAYS).wait.median_s is None
@@ -340,3 +209,131 @@ def test_nothing_is_said_of_nothing(db: None) -> None:
     assert economics(TODAYS).spending.minutes == 0
     assert score_histogram(TODAYS).without_score == 0
     assert choices().agents == ()
+
+
+# Half a year --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="class")
+def large(load_demo: LoadDemo) -> None:
+    load_demo(LARGE)
+    rollups.refresh()
+    analyze()
+
+
+class TestHalfAYear:
+    """Nothing that one of them does is there for the next."""
+
+    def test_narrowed_or_not_the_parts_are_the_whole(self, large: None) -> None:
+        whole = overview(HALF_A_YEAR)
+        assert whole.proposed.proposals == LARGE
+        known = choices()
+        for name, values in {
+            "agent": known.agents,
+            "action": known.actions,
+            "tier": known.tiers,
+            "model": known.models,
+        }.items():
+            parts = [
+                overview(Scope(since=HALF_A_YEAR.since, until=HALF_A_YEAR.until, **{name: value}))  # type: ignore[arg-type]
+                for value in values
+            ]
+            assert sum((part.proposed for part in parts), Tally()) == whole.proposed
+            for one in ("opened", "decided", "expired"):
+                of_parts = sum(getattr(day, one) for part in parts for day in part.traffic)
+                assert of_parts == sum(getattr(day, one) for day in whole.traffic)
+        weeks = acceptance(HALF_A_YEAR)
+        assert sum(week.outcomes.decided for week in weeks.weeks) == whole.outcomes.decided
+        assert weeks.outcomes == whole.outcomes
+        assert {marker.kind for marker in weeks.markers} >= {"agent"}
+
+    def test_the_flow_is_that_of_the_proposals(self, large: None) -> None:
+        report = overview(HALF_A_YEAR)
+        rows = Counter(Proposal.objects.values_list("disposition", "status"))
+        counted = {(one.disposition, one.status): one.tally.proposals for one in report.streams}
+        assert counted == rows
+        closed = ReviewItem.objects.exclude(status="waiting").exclude(kind__in=ReviewItem.BLIND)
+        assert sum(day.closed for day in report.traffic) == closed.count()
+
+    def test_the_time_before_is_as_long_and_ends_where_it_begins(self, large: None) -> None:
+        until = TODAY + timedelta(days=1)
+        scope = Scope(since=until - timedelta(days=60), until=until)
+        assert (scope.before.until, scope.before.days) == (scope.since, 60)
+        both = Scope(since=scope.before.since, until=until)
+        parts = overview(scope).proposed + overview(scope.before).proposed
+        assert overview(both).proposed == parts
+        with pytest.raises(ValueError, match="no day lies"):
+            Scope(since=date(2026, 1, 2), until=date(2026, 1, 2))
+
+    def test_versions_are_compared_with_the_one_before(self, large: None) -> None:
+        report = agents(HALF_A_YEAR)
+        assert sum(one.proposed.proposals for one in report.versions) == LARGE
+        before = None
+        for one in report.versions:
+            if before is None or before.agent != one.agent:
+                assert one.difference is None
+            else:
+                assert one.difference is not None
+                rate, other = one.outcomes.acceptance, before.outcomes.acceptance
+                assert one.difference.to == before.agent_version
+                assert one.difference.bounds == intervals.difference(
+                    rate.k, rate.n, other.k, other.n
+                )
+                assert one.first_seen >= before.first_seen
+            before = one
+
+    def test_calibration_is_that_of_the_labels(self, large: None, settings: Settings) -> None:
+        settings.AUDIT_SHARE, settings.LABEL_SHARE = 0.01, 0.02
+        for day in rollups.all_days():
+            rollups.count_day(day)
+        shares = {"accept": 0.01, "block": 0.02, "revise": 0.02}
+        rows = {proposal.pk: proposal for proposal in Proposal.objects.all()}
+        judged = [
+            Judged(rows[pk].confidence, truth.should_run, shares.get(rows[pk].disposition, 1.0))
+            for pk, truth in audit_queries.truths_of(list(rows)).items()
+        ]
+        found = calibration(HALF_A_YEAR)
+        wanted = reliability(judged)
+        assert (found.labels, found.is_capped) == (len(judged), False)
+        assert found.reliability.brier == pytest.approx(wanted.brier, abs=1e-12)
+        assert found.reliability.calibration_error == pytest.approx(
+            wanted.calibration_error, abs=1e-12
+        )
+        assert [one.right for one in found.reliability.bins] == [one.right for one in wanted.bins]
+        settings.CALIBRATION_LABELS_MAX = 10
+        assert (calibration(HALF_A_YEAR).labels, calibration(HALF_A_YEAR).is_capped) == (10, True)
+
+    def test_audits_are_weighed_by_everything_that_was_accepted(self, large: None) -> None:
+        report = audits(HALF_A_YEAR)
+        accepted = Proposal.objects.filter(disposition="accept")
+        assert report.assurance.accepted == accepted.count() == report.estimate.total
+        drawn = ReviewItem.objects.filter(kind="audit")
+        assert sum(one.drawn for one in report.accepted) == drawn.count()
+        assert report.assurance.examined == drawn.filter(closed_because="confirmed").count()
+        assert report.open == audits_open()
+
+    def test_what_is_left_out_of_a_table_is_in_its_sums(
+        self, large: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = audits(HALF_A_YEAR)
+        assert not whole.has_more and len(whole.accepted) > 1
+        monkeypatch.setattr("orchestrator.report_queries.audits.STRATA_MAX", 1)
+        cut = audits(HALF_A_YEAR)
+        assert cut.has_more and len(cut.accepted) + len(cut.others) == 1
+        assert cut.accepted[:1] + cut.others[:1] == (whole.accepted or whole.others)[:1]
+        assert (cut.assurance, cut.estimate) == (whole.assurance, whole.estimate)
+        assert (cut.open, cut.expired) == (whole.open, whole.expired)
+
+    def test_versions_with_the_fewest_proposals_are_left_out(
+        self, large: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = agents(HALF_A_YEAR).versions
+        counts = sorted((one.proposed.proposals for one in whole), reverse=True)
+        monkeypatch.setattr("orchestrator.report_queries.agents.VERSIONS_MAX", 2)
+        cut = agents(HALF_A_YEAR)
+        assert cut.has_more
+        assert sorted((one.proposed.proposals for one in cut.versions), reverse=True) == counts[:2]
+
+
+def audits_open() -> int:
+    return ReviewItem.objects.waiting().filter(kind__in=["audit", "blind_label"]).count()

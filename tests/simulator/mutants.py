@@ -39,6 +39,22 @@ CAUGHT = {
     "classes of data stay in their run": "does not know the classes of",
 }
 
+# The first seed that caught those that take many, tried before the others. One that no longer does costs
+# the time of a search and nothing else; write down what the search finds.
+CAUGHT_BY = {
+    "careless targets are called again": 37,
+    "runs are not locked": 28,
+    "what was edited can still be decided": 12,
+    "agents answer what nobody asks any more": 21,
+    "edits are judged like anything else": 67,
+    "careless targets are rolled back": 17,
+    "a key for each undoing": 44,
+    "nobody hears what was not undone": 10,
+    "who failed to roll back is not waited for": 27,
+    "roll backs end with their run": 63,
+    "what was judged when it came still counts": 1168,
+}
+
 # Two that are survived alone and caught together: the bell is heard or looked after, either is enough.
 THE_BELL = frozenset({"workers do not look", "nobody rings again"})
 

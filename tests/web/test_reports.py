@@ -3,28 +3,24 @@
 import csv
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from io import StringIO
 from typing import Any
 
 import pytest
-from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from pytest_django import Settings
 
-from orchestrator.actions import demo_scale
 from orchestrator.engine import rollups
 from orchestrator.models import Proposal, ReviewItem
 from orchestrator.report_queries.acceptance import acceptance
 from orchestrator.report_queries.overview import overview
 from orchestrator.report_queries.scope import Scope
 from review.reports.pages import KINDS
-from tests.conftest import Cast
+from tests.conftest import Cast, LoadDemo, analyze
 from tests.deciding import decide
 
-Owner = Callable[[], AbstractContextManager[CursorWrapper]]
 Propose = Callable[..., Proposal]
 NASTY = '=cmd|"</title><script>alert(1)</script>'
 LINK = re.compile(
@@ -59,68 +55,7 @@ def scope(days: int = 180) -> Scope:
     return Scope(since=today - timedelta(days=days - 1), until=today + timedelta(days=1))
 
 
-@pytest.fixture
-def history(cast: Cast, as_owner: Owner, settings: Settings) -> int:
-    """Some months of proposals, decisions and audits, counted: so many lie in whole days of the scope."""
-    settings.PAGE_SIZE = 500
-    with as_owner():
-        demo_scale.load(300)
-    rollups.refresh()
-    # As the database does by itself within a minute; until then it takes the counters to be empty.
-    with as_owner() as cursor:
-        cursor.execute("ANALYZE")
-    return Proposal.objects.filter(created_at__gte=scope().starts_at).count()
-
-
-# Numbers ------------------------------------------------------------------------------------------
-
-
-def test_every_number_leads_to_the_list_of_exactly_those(max_: Client, history: int) -> None:
-    seen = 0
-    for page in pages():
-        for address, text, sub in LINK.findall(text_of(max_, page)):
-            number = re.match(r"[\d,]+$", text) or re.match(r"([\d,]+) of", sub or text)
-            if number is None:
-                continue
-            wanted = int(number.group().split(" ")[0].replace(",", ""))
-            listed = text_of(max_, unescape(address)).count("data-row")
-            assert listed == wanted, f"{page}: {text} leads to {listed} at {address}"
-            seen += 1
-    assert seen > 100
-
-
-def test_the_overview_says_what_is_read(max_: Client, history: int) -> None:
-    page, read = text_of(max_, "/reports/overview/?period=180"), overview(scope())
-    assert read.proposed.proposals == history
-    assert f">{history:,}</a>" in page
-    rows = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=flow"))
-    ended = [int(row["value"]) for row in rows if row["column"] == "How it ended"]
-    assert sum(ended) == history
-    traffic = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=traffic"))
-    assert sum(int(row["opened"]) for row in traffic) == sum(day.opened for day in read.traffic)
-    assert len(traffic) == 180
-    waits = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=waits"))
-    assert sum(int(row["items"]) for row in waits) == read.wait.n > 0
-    assert "How long people were waited for" in page
-
-
-def test_the_weeks_of_acceptance_add_up_to_what_is_read(max_: Client, history: int) -> None:
-    read = acceptance(scope()).outcomes
-    rows = records_of(file_of(max_, "/reports/acceptance/?period=180&format=csv"))
-    for name in ("automatic", "by_people", "after_edit", "refused", "undecided"):
-        assert sum(int(row[f"{name}_proposals"]) for row in rows) == getattr(read, name)
-    assert sum(int(row["accepted_n"]) for row in rows) == read.decided
-    assert str(read.acceptance.k) in text_of(max_, "/reports/acceptance/?period=180")
-
-
-def test_a_value_is_of_one_currency_and_has_no_interval(max_: Client, history: int) -> None:
-    read = acceptance(scope())
-    assert list(read.amounts) == ["EUR"]
-    path = "/reports/acceptance/?period=180&measure=value"
-    assert "in <b>EUR</b>" in text_of(max_, path)
-    rows = records_of(file_of(max_, f"{path}&format=csv"))
-    assert sum(int(row["automatic_value"]) for row in rows) == read.amounts["EUR"].automatic
-    assert {row["accepted_low"] for row in rows} == {""}
+# Few ----------------------------------------------------------------------------------------------
 
 
 def test_few_have_counts_and_no_share(
@@ -136,42 +71,7 @@ def test_few_have_counts_and_no_share(
     assert not re.search(r"\d\u00a0%, ", page)
 
 
-def test_every_report_answers_to_every_filter_and_compares(max_: Client, history: int) -> None:
-    agent = Proposal.objects.order_by("pk").values_list("agent", "agent_version", "action")[0]
-    for page in pages(compare="on", agent=agent[0], version=agent[1], action=agent[2]):
-        assert agent[0] in text_of(max_, page)
-    for page in pages(measure="value", tier="normal", workflow="default", currency="EUR"):
-        text_of(max_, page)
-
-
-def test_a_report_says_what_it_cannot_be_narrowed_by(max_: Client, history: int) -> None:
-    page = text_of(max_, "/reports/audits/?rule=refunds-over-500")
-    assert "cannot be narrowed by rule" in page
-
-
-def test_a_filter_that_makes_no_sense_is_said_and_the_rest_is_shown(
-    max_: Client, history: int
-) -> None:
-    page = text_of(max_, "/reports/overview/?period=180&agent=no.such%00%3Cb%3E")
-    assert "There is no “no.such&lt;b&gt;” to filter by" in page
-    assert f">{history:,}</a>" in page
-
-
 # Files --------------------------------------------------------------------------------------------
-
-
-def test_every_table_is_a_file_with_its_heading(max_: Client, history: int) -> None:
-    seen = 0
-    for page in pages():
-        for address in re.findall(r'href="(\?[^"]*format=csv[^"]*)"', text_of(max_, page)):
-            rows = file_of(max_, page.split("?", maxsplit=1)[0] + unescape(address))
-            names = [row[0] for row in rows[: rows.index([])]]
-            assert {"Report", "From (UTC)", "Time zone", "Data until", "Generated at"} <= set(names)
-            assert all(
-                len(row) == len(rows[rows.index([]) + 1]) for row in rows[rows.index([]) + 1 :]
-            )
-            seen += 1
-    assert seen >= 8
 
 
 def test_a_file_that_does_not_exist_is_not_found(max_: Client, cast: Cast) -> None:
@@ -229,11 +129,6 @@ def people(client: Client, query: str) -> list[dict[str, str]]:
     return records_of(file_of(client, f"/reports/reviewers/{joined}"))
 
 
-def test_people_stand_in_the_order_of_names(max_: Client, history: int) -> None:
-    names = [row["person"] for row in people(max_, "?period=180")]
-    assert names == sorted(names)
-
-
 def test_whoever_audits_finds_no_report_until_they_judged(
     rita: Client, cast: Cast, propose: Propose, settings: Settings
 ) -> None:
@@ -279,3 +174,115 @@ def test_what_a_list_cannot_understand_narrows_nothing(max_: Client, propose: Pr
     page = text_of(max_, "/proposals/?ending=eaten&ran=away&tier=x&rule_version=-1&since=never")
     assert page.count("data-row") == 1
     assert "“ending” in this address means nothing here" in page
+
+
+# Half a year --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="class")
+def counted(load_demo: LoadDemo) -> None:
+    load_demo(300)
+    rollups.refresh()
+    analyze()
+
+
+@pytest.fixture
+def history(counted: None, cast: Cast, settings: Settings) -> int:
+    """So many lie in whole days of the scope."""
+    settings.PAGE_SIZE = 500
+    return Proposal.objects.filter(created_at__gte=scope().starts_at).count()
+
+
+class TestHalfAYear:
+    """Some months of proposals, decisions and audits, counted once for all of them."""
+
+    def test_every_number_leads_to_the_list_of_exactly_those(
+        self, max_: Client, history: int
+    ) -> None:
+        seen = 0
+        for page in pages():
+            for address, text, sub in LINK.findall(text_of(max_, page)):
+                number = re.match(r"[\d,]+$", text) or re.match(r"([\d,]+) of", sub or text)
+                if number is None:
+                    continue
+                wanted = int(number.group().split(" ")[0].replace(",", ""))
+                listed = text_of(max_, unescape(address)).count("data-row")
+                assert listed == wanted, f"{page}: {text} leads to {listed} at {address}"
+                seen += 1
+        assert seen > 100
+
+    def test_the_overview_says_what_is_read(self, max_: Client, history: int) -> None:
+        page, read = text_of(max_, "/reports/overview/?period=180"), overview(scope())
+        assert read.proposed.proposals == history
+        assert f">{history:,}</a>" in page
+        rows = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=flow"))
+        ended = [int(row["value"]) for row in rows if row["column"] == "How it ended"]
+        assert sum(ended) == history
+        traffic = records_of(
+            file_of(max_, "/reports/overview/?period=180&format=csv&table=traffic")
+        )
+        assert sum(int(row["opened"]) for row in traffic) == sum(day.opened for day in read.traffic)
+        assert len(traffic) == 180
+        waits = records_of(file_of(max_, "/reports/overview/?period=180&format=csv&table=waits"))
+        assert sum(int(row["items"]) for row in waits) == read.wait.n > 0
+        assert "How long people were waited for" in page
+
+    def test_the_weeks_of_acceptance_add_up_to_what_is_read(
+        self, max_: Client, history: int
+    ) -> None:
+        read = acceptance(scope()).outcomes
+        rows = records_of(file_of(max_, "/reports/acceptance/?period=180&format=csv"))
+        for name in ("automatic", "by_people", "after_edit", "refused", "undecided"):
+            assert sum(int(row[f"{name}_proposals"]) for row in rows) == getattr(read, name)
+        assert sum(int(row["accepted_n"]) for row in rows) == read.decided
+        assert str(read.acceptance.k) in text_of(max_, "/reports/acceptance/?period=180")
+
+    def test_a_value_is_of_one_currency_and_has_no_interval(
+        self, max_: Client, history: int
+    ) -> None:
+        read = acceptance(scope())
+        assert list(read.amounts) == ["EUR"]
+        path = "/reports/acceptance/?period=180&measure=value"
+        assert "in <b>EUR</b>" in text_of(max_, path)
+        rows = records_of(file_of(max_, f"{path}&format=csv"))
+        assert sum(int(row["automatic_value"]) for row in rows) == read.amounts["EUR"].automatic
+        assert {row["accepted_low"] for row in rows} == {""}
+
+    def test_every_report_answers_to_every_filter_and_compares(
+        self, max_: Client, history: int
+    ) -> None:
+        agent = Proposal.objects.order_by("pk").values_list("agent", "agent_version", "action")[0]
+        for page in pages(compare="on", agent=agent[0], version=agent[1], action=agent[2]):
+            assert agent[0] in text_of(max_, page)
+        for page in pages(measure="value", tier="normal", workflow="default", currency="EUR"):
+            text_of(max_, page)
+
+    def test_a_report_says_what_it_cannot_be_narrowed_by(self, max_: Client, history: int) -> None:
+        page = text_of(max_, "/reports/audits/?rule=refunds-over-500")
+        assert "cannot be narrowed by rule" in page
+
+    def test_a_filter_that_makes_no_sense_is_said_and_the_rest_is_shown(
+        self, max_: Client, history: int
+    ) -> None:
+        page = text_of(max_, "/reports/overview/?period=180&agent=no.such%00%3Cb%3E")
+        assert "There is no “no.such&lt;b&gt;” to filter by" in page
+        assert f">{history:,}</a>" in page
+
+    def test_every_table_is_a_file_with_its_heading(self, max_: Client, history: int) -> None:
+        seen = 0
+        for page in pages():
+            for address in re.findall(r'href="(\?[^"]*format=csv[^"]*)"', text_of(max_, page)):
+                rows = file_of(max_, page.split("?", maxsplit=1)[0] + unescape(address))
+                names = [row[0] for row in rows[: rows.index([])]]
+                assert {"Report", "From (UTC)", "Time zone", "Data until", "Generated at"} <= set(
+                    names
+                )
+                assert all(
+                    len(row) == len(rows[rows.index([]) + 1]) for row in rows[rows.index([]) + 1 :]
+                )
+                seen += 1
+        assert seen >= 8
+
+    def test_people_stand_in_the_order_of_names(self, max_: Client, history: int) -> None:
+        names = [row["person"] for row in people(max_, "?period=180")]
+        assert names == sorted(names)

@@ -7,7 +7,7 @@ from django.test import Client
 
 from orchestrator.models import Backtest, Proposal, RuleVersion
 from tests.conftest import Cast
-from tests.suggestions import ACTION, declare, judge, judge_by_country
+from tests.suggestions import ACTION, by_chance, by_country, declare, judge_all
 
 PATH, DRAFT = "/rules/suggestions/", "/rules/suggestions/draft/"
 Propose = Callable[..., Proposal]
@@ -25,8 +25,7 @@ def test_it_says_what_is_missing(max_: Client, cast: Cast, propose: Propose) -> 
     assert "No such action" in words_of(max_, "refund.create")
     assert "No such action" in words_of(max_, "x" * 5_000)
     assert "Too few were judged" in words_of(max_)
-    for n in range(48):
-        judge(cast, propose, {"grams": 1, "country": "NL"}, rejected=n % 2 > 0)
+    judge_all(cast, propose, by_chance(48, grams=1, country="NL"))
     assert "Nothing separates them" in words_of(max_)
 
 
@@ -34,7 +33,7 @@ def test_a_suggestion_says_what_later_proposals_say_and_becomes_a_draft(
     max_: Client, ada: Client, rita: Client, cast: Cast, propose: Propose
 ) -> None:
     declare(cast)
-    judge_by_country(cast, propose, "<b>XX</b>")
+    judge_all(cast, propose, by_country("<b>XX</b>"))
     assert 'href="/rules/suggestions/"' not in rita.get("/rules/").text
     assert 'href="/rules/suggestions/"' in max_.get("/rules/").text
     page = words_of(max_)
@@ -64,9 +63,7 @@ def test_what_did_not_hold_up_is_shown_and_not_offered(
     ada: Client, cast: Cast, propose: Propose
 ) -> None:
     declare(cast)
-    judge_by_country(cast, propose, "XX", count=40)
-    for n in range(20):
-        judge(cast, propose, {"grams": 5, "country": "XX"}, rejected=n % 2 > 0)
+    judge_all(cast, propose, by_country("XX", 40) + by_chance(20, grams=5, country="XX"))
     page = words_of(ada)
     assert "Found, but it did not hold up" in page
     assert "Make it a draft rule" not in page
