@@ -120,7 +120,10 @@ class VersionForm(forms.Form):
         help_text="One name a line. What is not approved when it is called is not offered.",
         widget=forms.Textarea(attrs={"rows": 2, **_TEXT}),
     )
-    limits = _JsonField(label="Limits", help_text=f"As a JSON object of {', '.join(LIMITS)}.")
+    limits = _JsonField(
+        label="Limits",
+        help_text=f"As a JSON object of {', '.join(LIMITS['llm'])}; an agent over HTTP has the first two.",
+    )
     parameters = _JsonField(
         label="Settings of the adapter",
         help_text="As a JSON object: “temperature”, what a script “says”, the name of a “function”.",

@@ -32,7 +32,11 @@ NAME_LENGTH_MAX = 100
 MODEL_LENGTH_MAX = 200
 TOOLS_MAX = 100
 ENDPOINTS_MAX = 10
-LIMITS = ("tokens_in", "tokens_out", "requests", "money_micros")
+# By adapter: what a version may bound of its calls.
+LIMITS: dict[str, tuple[str, ...]] = {
+    "llm": ("tokens_in", "tokens_out", "requests", "money_micros"),
+    "http": ("tokens_in", "tokens_out"),
+}
 LIMIT_MAX = 10**15
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+/-]{0,99}")
 # What each adapter needs among its settings, and what it may have besides.
@@ -247,14 +251,18 @@ def check_classes(classes: Sequence[str]) -> None:
 
 
 def _check_limits(adapter: str, limits: Mapping[str, Any]) -> None:
-    if limits and adapter != "llm":
+    known = LIMITS.get(adapter, ())
+    if limits and not known:
         raise BadInput(
             "limits",
-            f"nothing of a {adapter} agent can be bounded from here; only an llm has them.",
+            f"nothing of a {adapter} agent can be bounded from here; only an llm or http agent has them.",
         )
     for name, value in limits.items():
-        if name not in LIMITS:
-            raise BadInput("limits", f"“{name[:40]}” is none; there are {', '.join(LIMITS)}.")
+        if name not in known:
+            raise BadInput(
+                "limits",
+                f"“{name[:40]}” is none of an {adapter} agent; there are {', '.join(known)}.",
+            )
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LIMIT_MAX:
             raise BadInput("limits", f"{name} has to be a whole number of at least 1.")
 

@@ -10,12 +10,13 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from django.conf import settings
 
 from orchestrator.agents.base import AgentAnswer, AgentCall, Usage, accountable, describe
+from orchestrator.agents.context import estimate, fit_inputs
 from orchestrator.agents.keys import key_of
 from orchestrator.agents.offered import offered_in
 from orchestrator.agents.wire import failure_in, read_answer
@@ -46,10 +47,13 @@ class Http:
             url = str(endpoint.get("base_url", ""))
             key = "" if endpoint.get("auth") == "none" else key_of(endpoint, url)
             began = time.monotonic()
+            notes: tuple[str, ...] = ()
             try:
+                call, notes = _fit(call)
                 answer = _post(call, endpoint, key)
-                return _read(call, answer, endpoint, key)
+                return replace(_read(call, answer, endpoint, key), notes=notes)
             except AgentError as error:
+                error.notes = notes
                 error.reason = without([key], error.reason)
                 if isinstance(error, AgentUnavailable) and _is_late(began, call):
                     error = AgentTimedOut(error.reason, timeout_s=call.timeout_s)
@@ -76,6 +80,16 @@ def sign(key: str, message_id: str, timestamp: int, body: bytes) -> str:
     """As https://www.standardwebhooks.com has it, over the id, the time and the body."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key.encode(), signed, hashlib.sha256)).decode()
+
+
+def _fit(call: AgentCall) -> tuple[AgentCall, tuple[str, ...]]:
+    """Within the budget of its version, where that has one; and what was cut for it, in words."""
+    limit = call.config.get("limits", {}).get("tokens_in")
+    if not limit:
+        return call, ()
+    beside = estimate(write_call(replace(call, intent=None, inputs={}, item=None)).decode())
+    inputs, notes = fit_inputs(call, tokens_max=limit - beside)
+    return replace(call, inputs=inputs), notes
 
 
 def _post(call: AgentCall, endpoint: Mapping[str, Any], key: str) -> Answer:
@@ -133,6 +147,7 @@ def _read(call: AgentCall, answer: Answer, endpoint: Mapping[str, Any], key: str
         raise _failure(answer, key)
     if len(answer.text.encode()) > settings.JSON_BYTES_MAX:
         raise OutputInvalid(f"its answer has more than {settings.JSON_BYTES_MAX:,} bytes.")
+    _check_length(call, answer.text)
     # Whoever echoes its key does not have it stored.
     whole = without_in([key], _parse(answer.text))
     error = failure_in(whole)
@@ -142,6 +157,12 @@ def _read(call: AgentCall, answer: Answer, endpoint: Mapping[str, Any], key: str
     if endpoint.get("slug"):
         known["endpoint"] = str(endpoint["slug"])
     return read_answer(whole, offered=offered_in(call), known=known, turn=call.turn)
+
+
+def _check_length(call: AgentCall, text: str) -> None:
+    limit, tokens = call.config.get("limits", {}).get("tokens_out"), estimate(text)
+    if limit and tokens > limit:
+        raise OutputInvalid(f"its answer has about {tokens:,} tokens, and tokens_out is {limit:,}.")
 
 
 def _failure(answer: Answer, key: str) -> AgentError:

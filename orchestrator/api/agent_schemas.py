@@ -84,7 +84,8 @@ class AgentVersionIn(Strict):
     )
     data_classes: Classes = Field(description="what it is made for; other data it is not handed")
     limits: dict[str, int] = Field(
-        default_factory=dict, description="`tokens_in`, `tokens_out`, `requests`, `money_micros`"
+        default_factory=dict,
+        description="`tokens_in`, `tokens_out`, `requests`, `money_micros`; of `http` the first two",
     )
     settings: dict[str, Any] = Field(default_factory=dict, description="of its adapter")
     contract: Word = Field("", description="a contract of outputs that its answers keep")

@@ -38,9 +38,16 @@ def says(whole: Any, **changes: Any) -> Says:
     return Says(body=json.dumps(whole).encode(), **changes)
 
 
-def ask(server: ChatServer, endpoint: dict[str, Any] | None = None, **changes: Any) -> AgentAnswer:
+def ask(
+    server: ChatServer,
+    endpoint: dict[str, Any] | None = None,
+    *,
+    limits: dict[str, int] | None = None,
+    **changes: Any,
+) -> AgentAnswer:
     address = {"base_url": f"{server.url}/agent", "slug": "here", "api_key": KEY} | (endpoint or {})
     config = {"kind": "http", "name": "clerk", "version": 2, "endpoint": address}
+    config |= {"limits": limits or {}}
     return find(config).call(make_call(config, **changes))
 
 
@@ -240,6 +247,31 @@ def test_a_huge_answer_is_not_taken(server: ChatServer, settings: Settings) -> N
     server.says(says({"output": "x" * 20_000}))
     with pytest.raises(OutputInvalid, match="more than 10,000 bytes"):
         ask(server)
+
+
+def test_what_it_is_handed_is_cut_to_its_budget_and_that_is_said(server: ChatServer) -> None:
+    server.says(says({"output": 1}))
+    inputs = {"long": "x" * 60_000, "short": "kept as it is"}
+    answer = ask(server, inputs=inputs, limits={"tokens_in": 2_000})
+    handed = server.asked[0]
+    assert len(json.dumps(handed)) <= 2_000 * 3
+    assert handed["call"]["inputs"]["short"] == "kept as it is"
+    assert set(handed["call"]["inputs"]["long"]) == {"cut_after"}
+    (note,) = answer.notes
+    assert note.startswith("the input long was cut from 60,002 to ")
+
+
+def test_what_was_cut_is_said_of_a_call_that_failed_too(server: ChatServer) -> None:
+    server.says(says({"output": "y" * 400}))
+    with pytest.raises(OutputInvalid, match="tokens_out is 100") as failure:
+        ask(server, inputs={"long": "x" * 9_000}, limits={"tokens_in": 900, "tokens_out": 100})
+    assert "the input long was cut" in failure.value.notes[0]
+
+
+def test_a_task_that_does_not_fit_is_not_sent(server: ChatServer) -> None:
+    with pytest.raises(AgentRefused, match="Nothing was sent"):
+        ask(server, item="x" * 9_000, limits={"tokens_in": 500})
+    assert server.asked == []
 
 
 def test_the_key_is_told_to_nobody_else(server: ChatServer) -> None:

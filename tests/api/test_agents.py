@@ -109,6 +109,7 @@ def test_a_version_says_what_was_sent_and_never_changes(
         MODEL | {"limits": {"patience": 3}},
         MODEL | {"limits": {"requests": 0}},
         {"limits": {"money_micros": 500}},
+        {"adapter": "http", "settings": {}, "endpoints": ["house"], "limits": {"requests": 2}},
         {"tools": ["refund"]},
         {"tools": [{"name": "refund", "kind": "read"}]},
         {"label": "14"},

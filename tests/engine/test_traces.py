@@ -331,3 +331,15 @@ def test_pieces_of_long_ago_are_forgotten(told: Any, settings: Settings) -> None
 
 def test_pieces_come_out_of_an_isolated_process_as_they_went_in() -> None:
     assert read_answer(write_answer(ANSWER)) == ANSWER
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_it_was_not_handed_is_kept_with_its_event(told: Any, fails: bool) -> None:
+    """The pieces of a call are forgotten after a while, and its event is not."""
+    note = "the input list was cut from 9,000 to 500 bytes by tokens_in"
+    error = AgentUnavailable("the model is away", notes=(note,))
+    told(error if fails else AgentAnswer(7, notes=(note,)))
+    stage = runs.stage("read", attempts=1)
+    run = runs.start("one", definition={"pattern": "pipeline", "stages": [stage]})
+    CallPiece.objects.all().delete()
+    assert one(run, "agent").notes == (note,)

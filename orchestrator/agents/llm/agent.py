@@ -32,8 +32,8 @@ from orchestrator.agents.base import (
     shorten,
 )
 from orchestrator.agents.behind import Behind
+from orchestrator.agents.context import BYTES_PER_TOKEN, estimate, fit, hand
 from orchestrator.agents.llm import memory, requests, version
-from orchestrator.agents.llm.context import BYTES_PER_TOKEN, estimate, fit, hand
 from orchestrator.agents.llm.failures import explain
 from orchestrator.agents.llm.ledger import Ledger
 from orchestrator.agents.llm.memory import Out

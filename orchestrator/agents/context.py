@@ -1,4 +1,4 @@
-"""What a model is handed, made to fit its budget of tokens before anything is sent.
+"""What an agent is handed, made to fit its budget of tokens before anything is sent.
 
 A token is taken for three bytes of UTF-8: more than English text or JSON needs, and about right for
 scripts whose letters have three bytes each. Counting exactly would need each vendor's own tables.
@@ -32,8 +32,14 @@ def estimate(text: str) -> int:
 
 
 def hand(call: AgentCall, *, tokens_max: int) -> Handed:
-    """The longest input gives way first. The intent and the item are the task itself and are never cut."""
-    inputs, notes = dict(call.inputs), []
+    inputs, notes = fit_inputs(call, tokens_max=tokens_max)
+    return Handed(_text(call, inputs), notes)
+
+
+def fit_inputs(call: AgentCall, *, tokens_max: int) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """With what was cut, in words. The longest input gives way first. The intent and the item are the task
+    itself and are never cut."""
+    inputs, notes = dict(call.inputs), list[str]()
     over = estimate(_text(call, inputs)) - tokens_max
     for name in sorted(inputs, key=lambda name: (name == SENT_BACK, -_size(inputs[name]))):
         if over <= 0:
@@ -49,7 +55,7 @@ def hand(call: AgentCall, *, tokens_max: int) -> Handed:
             "are left beside its prompt and tools. Nothing was sent. Give its version a higher limit of "
             "tokens_in, or hand it less."
         )
-    return Handed(_text(call, inputs), tuple(notes))
+    return inputs, tuple(notes)
 
 
 def fit(text: str, bytes_max: int) -> str:
