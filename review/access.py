@@ -2,19 +2,29 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate
+from typing import Any, Concatenate, cast
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from orchestrator import audit_queries
 from orchestrator.actions import factors
-from orchestrator.actions.actor import capabilities_of
+from orchestrator.actions.actor import Actor, capabilities_of
 from review.htmx import separate_fragments
 from review.views.errors import ask_for_factor, ask_to_sign_in, lead_to_audit, refuse_role
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def person_of(request: HttpRequest) -> User:
+    """Of a view that only opens to people who are signed in."""
+    return cast(User, request.user)
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    return Actor(person_of(request))
 
 
 def public[**P](view: View[P]) -> View[P]:

@@ -1,16 +1,15 @@
 """What a page about one blind item shows: before the verdict the matter alone, after it everything."""
 
 import secrets
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from orchestrator.actions import confirmations
-from orchestrator.actions.actor import Actor
 from orchestrator.core.policy import auditing
 from orchestrator.models import Reason
 from review import audit_reads
+from review.access import actor_of
 from review.audit_reads import Audit, Reveal
 from review.presentation.arguments import arguments
 
@@ -57,7 +56,7 @@ def audit_page(request: HttpRequest, audit: Audit) -> dict[str, Any]:
 
 
 def _judging(request: HttpRequest, audit: Audit) -> dict[str, Any]:
-    actor = Actor(cast(User, request.user))
+    actor = actor_of(request)
     return {
         "seen": confirmations.seen(actor, audit.item),
         "reasons": list(Reason.objects.offered().values_list("code", "label")),

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from orchestrator import calibration_queries
@@ -13,7 +12,7 @@ from orchestrator.calibration_queries import History
 from orchestrator.core.statistics.assurance import Assurance
 from orchestrator.core.statistics.calibration import Bin, Reliability
 from orchestrator.models import ContractVersion, StandDown, ThresholdCertificate, TrackRecord
-from review.access import may
+from review.access import may, person_of
 from review.presentation.charts.reliability import reliability_chart
 from review.presentation.charts.scale import between, percent
 
@@ -153,7 +152,7 @@ def _by(stand_down: StandDown) -> str:
 
 
 def record_facts(request: HttpRequest, record: TrackRecord) -> dict[str, Any]:
-    person = cast(User, request.user)
+    person = person_of(request)
     found = calibration_queries.history_of(record, at_most=HISTORY_MAX)
     newest = found.certificates[0] if found.certificates else None
     line = _line(record, newest, calibration_queries.contract_in_force(record.action))

@@ -1,21 +1,20 @@
 """What a page needs on which somebody may decide, whatever the item is about."""
 
 import secrets
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from orchestrator import queue_queries, team_queries
 from orchestrator.actions import confirmations, reviews, revisions
-from orchestrator.actions.actor import Actor, capabilities_of
+from orchestrator.actions.actor import capabilities_of
 from orchestrator.actions.claims import may_take_back
 from orchestrator.models import Decision, Reason, ReviewItem
 from review import queue_reads, reads
-from review.access import may
+from review.access import actor_of, may, person_of
 from review.came_from import queue_of
 from review.desk_routes import urls_at
 from review.once import once
@@ -78,7 +77,7 @@ def decision_facts(
     name, pk = page
     item = case.item
     may_see_queue = may(request.user, "queue.view")
-    person = cast(User, request.user)
+    person = person_of(request)
     reason = "closed" if item is None or not item.is_waiting else _why_not(request, item)
     hold = hold_of(request, item) if item is not None and item.is_waiting else ""
     facts: dict[str, Any] = {
@@ -137,7 +136,7 @@ def _around(request: HttpRequest, item: ReviewItem) -> dict[str, Any]:
 def _forms(request: HttpRequest, item: ReviewItem, target: Shown) -> dict[str, Any]:
     """Only for whoever holds it: everything that a decision has to carry."""
     return {
-        "seen": confirmations.seen(Actor(cast(User, request.user)), item, target=target.digest),
+        "seen": confirmations.seen(actor_of(request), item, target=target.digest),
         "verbs": verbs_of(item),
         "may_take_back": may_take_back(item, "own"),
         "reasons": Reason.objects.offered(),
@@ -158,7 +157,7 @@ def verbs_of(item: ReviewItem) -> frozenset[str]:
 
 
 def _why_not(request: HttpRequest, item: ReviewItem) -> str:
-    person = cast(User, request.user)
+    person = person_of(request)
     return queue_queries.why_not(item, person, capabilities_of(person))
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,6 +18,7 @@ from orchestrator.core.errors import (
     TargetChanged,
 )
 from review import item_reads, reads
+from review.access import actor_of
 from review.came_from import back_to
 from review.case import case_page
 from review.htmx import aim, is_partial
@@ -69,10 +69,6 @@ class Desk:
         if not reads.is_item_at(item, self.pk):
             raise BadInput("item", "it belongs to another page.")
         return item
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))
 
 
 def first_problem(form: Form) -> BadInput:

@@ -9,6 +9,7 @@ from django.forms.renderers import DjangoTemplates
 from django.template.loader import get_template
 
 from orchestrator.actions.confirmations import Seen
+from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import Decision, ReviewItem
 from review.presentation.chips import RUNS
 
@@ -156,3 +157,13 @@ def offer(field: forms.Field, names: Sequence[str], chosen: str) -> None:
     """The choice in the address stays valid even when no recent row has it."""
     known = sorted({*names, chosen.replace("\x00", "")} - {""})
     field.choices = [*field.choices, *((name, name) for name in known)]  # type: ignore[attr-defined]
+
+
+def show_error(form: forms.Form, error: CountersignError, **shown_at: str) -> None:
+    """Beside the field that it is about, or where that one is shown; else above the form."""
+    if not isinstance(error, BadInput):
+        form.add_error(None, str(error))
+        return
+    name = error.field.split("/")[0]
+    field = shown_at.get(name, name)
+    form.add_error(field if field in form.fields else None, error.reason)

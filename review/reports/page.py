@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
 
 from orchestrator.report_queries.choices import choices
 from orchestrator.report_queries.freshness import counted_until
 from review import reads
-from review.access import may
+from review.access import may, person_of
 from review.presentation.values import reveal_plainly
 from review.reports.filter import WORDS, Asked, Choices, ReportFilter, fitting
 from review.reports.pages import KINDS, Reading
@@ -78,7 +77,7 @@ class ReportPage:
         """Of people, whoever may not see all sees themselves, whatever the address says."""
         if self.sees_all or "reviewer" not in self.kind.known or self.name != "reviewers":
             return asked
-        return asked.of_reviewer(cast(User, self.request.user).pk)
+        return asked.of_reviewer(person_of(self.request).pk)
 
     @property
     def facts(self) -> dict[str, Any]:

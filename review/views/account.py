@@ -1,7 +1,6 @@
 """Your account: who you are here, where you are signed in, and your password."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -15,14 +14,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orchestrator.actions import factors, sign_in, users
 from orchestrator.core.errors import BadInput, TooManyTries
 from review import account_page
-from review.access import signed_in
+from review.access import person_of, signed_in
 from review.account_forms import ChangePasswordForm
 
 
 @require_safe
 @signed_in
 def me(request: HttpRequest) -> HttpResponse:
-    user = cast(User, request.user)
+    user = person_of(request)
     facts = {
         "places": account_page.places_of(user, request.session.session_key or ""),
         "factors": factors.kinds_of(user),
@@ -35,7 +34,7 @@ def me(request: HttpRequest) -> HttpResponse:
 @signed_in
 def end_sessions(request: HttpRequest) -> HttpResponse:
     """One of them, or all but this one."""
-    user, place = cast(User, request.user), request.POST.get("place", "")
+    user, place = person_of(request), request.POST.get("place", "")
     if place:
         ended = int(sign_in.end_session(user, place))
     else:
@@ -49,7 +48,7 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def change_password(request: HttpRequest) -> HttpResponse:
-    user = cast(User, request.user)
+    user = person_of(request)
     if not user.has_usable_password():
         messages.info(
             request, "You sign in without a password. An admin can give you a link for one."

@@ -1,12 +1,11 @@
 """Your second factors: authenticator app, passkeys, recovery codes."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orchestrator.actions import factors as actions
 from orchestrator.core.errors import BadInput, NotFound, SecretUnreadable
 from review import passkeys, step_up
-from review.access import signed_in
+from review.access import person_of, signed_in
 from review.account_forms import CodeForm, NewPasskeyForm
 from review.presentation.qr_code import data_uri
 
@@ -24,7 +23,7 @@ from review.presentation.qr_code import data_uri
 @require_safe
 @signed_in
 def factors(request: HttpRequest) -> HttpResponse:
-    own = actions.factors_of(cast(User, request.user))
+    own = actions.factors_of(person_of(request))
     facts = {
         "app": next((one for one in own if one.type == actions.Kind.TOTP), None),
         "passkeys": [one for one in own if one.type == actions.Kind.WEBAUTHN],
@@ -42,7 +41,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
     """A new secret each time the page is opened; it counts once a code of it was shown."""
     if not step_up.is_fresh(request):
         return step_up.ask(request, request.path)
-    user = cast(User, request.user)
+    user = person_of(request)
     checked = ActivateTOTPForm(request.POST if request.method == "POST" else None, user=user)
     form = CodeForm(request.POST if request.method == "POST" else None)
     if checked.is_bound and form.is_valid() and checked.is_valid():
@@ -65,7 +64,7 @@ def add_passkey(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return _show_passkey(request, NewPasskeyForm())
     if not request.POST.get("credential"):
-        return passkeys.offer_creation(cast(User, request.user))
+        return passkeys.offer_creation(person_of(request))
     form = NewPasskeyForm(request.POST)
     return _keep_passkey(request, form) if form.is_valid() else _show_passkey(request, form)
 
@@ -76,7 +75,7 @@ def _keep_passkey(request: HttpRequest, form: NewPasskeyForm) -> HttpResponse:
         form.add_error(None, "This passkey was not accepted. Nothing was stored; try again.")
         return _show_passkey(request, form)
     try:
-        has_new_codes = actions.add_passkey(cast(User, request.user), name, credential)
+        has_new_codes = actions.add_passkey(person_of(request), name, credential)
     except BadInput as error:
         form.add_error(error.field, error.reason)
         return _show_passkey(request, form)
@@ -98,7 +97,7 @@ def _show_passkey(request: HttpRequest, form: NewPasskeyForm) -> HttpResponse:
 def recovery_codes(request: HttpRequest) -> HttpResponse:
     if not step_up.is_fresh(request):
         return step_up.ask(request, reverse("recovery_codes"))
-    user = cast(User, request.user)
+    user = person_of(request)
     if request.method == "POST":
         try:
             actions.renew_recovery_codes(user)
@@ -125,7 +124,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     if not step_up.is_fresh(request):
         return step_up.ask(request, reverse("factors"))
     try:
-        removed = actions.remove(cast(User, request.user), pk)
+        removed = actions.remove(person_of(request), pk)
     except NotFound:
         messages.warning(request, "It was removed already.")
     else:

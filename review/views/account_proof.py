@@ -1,7 +1,7 @@
 """Once more, before what matters most: that it is still you."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from orchestrator.actions import factors, sign_in
 from orchestrator.core.errors import SecretUnreadable, TooManyTries
 from review import passkeys, step_up
-from review.access import signed_in
+from review.access import person_of, signed_in
 from review.account_forms import CodeForm, CredentialForm, ProofForm
 from review.account_page import comes_from_provider
 
@@ -26,7 +26,7 @@ NOT_ACCEPTED = "It was not accepted. Nothing was changed; try again."
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def prove(request: HttpRequest) -> HttpResponseBase:
-    user = cast(User, request.user)
+    user = person_of(request)
     if request.method != "POST":
         return _show(request, user)
     form = CredentialForm(request.POST)

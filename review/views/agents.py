@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,14 +12,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orchestrator import agent_queries
 from orchestrator.actions import agents, changes
-from orchestrator.actions.actor import Actor
 from orchestrator.actions.agents import save
 from orchestrator.agent_queries import AgentLine
-from orchestrator.core.errors import BadInput, CountersignError
+from orchestrator.core.errors import CountersignError
 from orchestrator.models import AgentVersion
-from review.access import closed_to_auditors, may, requires
+from review.access import actor_of, closed_to_auditors, may, requires
 from review.agent_forms import AgentForm, DeployForm, VersionForm, WayBackForm, initial_of
 from review.agent_page import DAYS, agent_facts, lines_of, offered, version_facts
+from review.forms import show_error
 from review.reads import number_or_none
 from review.sent import text_of
 from review.version_way import ASKED, ASKED_ALONE
@@ -58,7 +56,11 @@ def new_agent(request: HttpRequest) -> HttpResponse:
     slug = form.cleaned_data["slug"] if form.is_valid() else ""
     if slug and agent_queries.line(slug):
         form.add_error("slug", "There is an agent of that name already.")
-    if slug and form.is_valid() and _done(form, lambda: save(_actor(request), **form.cleaned_data)):
+    if (
+        slug
+        and form.is_valid()
+        and _done(form, lambda: save(actor_of(request), **form.cleaned_data))
+    ):
         return redirect("new_agent_version", slug)
     return _form(request, "review/agent_new.html", form)
 
@@ -70,7 +72,7 @@ def edit_agent(request: HttpRequest, slug: str) -> HttpResponse:
     known = {name: getattr(found, name) for name in ("title", "owner", "tier")}
     form = AgentForm(request.POST if request.method == "POST" else None, initial=known)
     del form.fields["slug"]
-    if form.is_valid() and _done(form, lambda: save(_actor(request), slug, **form.cleaned_data)):
+    if form.is_valid() and _done(form, lambda: save(actor_of(request), slug, **form.cleaned_data)):
         messages.success(request, "Saved.")
         return redirect("agent", slug)
     return _form(request, "review/agent_new.html", form, agent=found)
@@ -104,7 +106,7 @@ def new_agent_version(request: HttpRequest, slug: str) -> HttpResponse:
 
         def write() -> None:
             more = {name: given[name] for name in ("label", "note", "base")}
-            written.append(agents.write(_actor(request), slug, form.wish, **more))
+            written.append(agents.write(actor_of(request), slug, form.wish, **more))
 
         if _done(form, write):
             if not written[0].is_new:
@@ -128,7 +130,7 @@ def deploy_agent(request: HttpRequest, slug: str) -> HttpResponse:
     if form.is_valid() and _done(
         form,
         lambda: changes.propose_deployment(
-            _actor(request), slug, form.wanted, form.cleaned_data["note"]
+            actor_of(request), slug, form.wanted, form.cleaned_data["note"]
         ),
     ):
         return _asked(request, slug)
@@ -142,7 +144,7 @@ def roll_back_agent(request: HttpRequest, slug: str) -> HttpResponse:
     form = WayBackForm(request.POST)
     if form.is_valid() and _done(
         form,
-        lambda: changes.propose_way_back(_actor(request), slug, form.cleaned_data["back_note"]),
+        lambda: changes.propose_way_back(actor_of(request), slug, form.cleaned_data["back_note"]),
     ):
         return _asked(request, slug)
     return _refused(request, line, form, "back_form")
@@ -168,11 +170,8 @@ def _done(form: Form, act: Callable[[], object]) -> bool:
     """Whether it was; else the form says why not, beside the field that it is about."""
     try:
         act()
-    except BadInput as error:
-        name = error.field.split("/")[0]
-        form.add_error(name if name in form.fields else None, error.reason)
     except CountersignError as error:
-        form.add_error(None, str(error))
+        show_error(form, error)
     return not form.errors
 
 
@@ -180,10 +179,6 @@ def _usual(slug: str, number: int) -> int:
     line = agent_queries.line(slug)
     stable = line.deployment.stable.number if line and line.deployment else 0
     return stable if stable not in {0, number} else number - 1
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))
 
 
 def _line_or_404(slug: str) -> AgentLine:

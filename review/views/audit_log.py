@@ -1,13 +1,10 @@
-from typing import cast
-
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from orchestrator import calibration_queries
 from review import reads
-from review.access import requires
+from review.access import person_of, requires
 from review.audit_reads import hidden_from
 from review.forms import AuditFilter
 from review.queue_reads import half_decided
@@ -18,7 +15,7 @@ from review.queue_reads import half_decided
 def audit_log(request: HttpRequest) -> HttpResponse:
     form = AuditFilter(request.GET, verbs=reads.recent_verbs(), people=reads.usernames())
     chosen = form.cleaned_data if form.is_valid() else {}
-    reader = cast(User, request.user)
+    reader = person_of(request)
     records = calibration_queries.veiled_records(reader)
     hidden = [*hidden_from(reader), *records, *half_decided(reader)]
     window = {name: request.GET.get(name, "") for name in ("before", "after")}

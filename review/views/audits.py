@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.actions import audits as actions
 from orchestrator.actions import claims
-from orchestrator.actions.actor import Actor
 from orchestrator.audit_queries import DISPUTES, HANDED_OUT
-from orchestrator.core.errors import BadInput, Conflict, CountersignError, NotFound
+from orchestrator.core.errors import Conflict, CountersignError, NotFound
 from review import audit_reads
-from review.access import may, requires
+from review.access import actor_of, may, person_of, requires
 from review.audit_forms import JudgeForm
 from review.audit_page import NEWS, audit_page
+from review.desk import first_problem
 from review.htmx import aim, is_partial
 from review.sent import text_of
 from review.statuses import status_of
@@ -31,7 +29,7 @@ TAKEN = "Somebody else has taken the one that you held. Ask for the next one."
 @requires("queue.view")
 def start(request: HttpRequest) -> HttpResponse:
     """What audits are for, and how many wait. Managers look; nobody sees who said what."""
-    reader = _person(request)
+    reader = person_of(request)
     facts = {
         "waiting": audit_reads.waiting(reader, HANDED_OUT),
         "disputed": audit_reads.waiting(reader, DISPUTES),
@@ -48,7 +46,7 @@ def start(request: HttpRequest) -> HttpResponse:
 def disputes(request: HttpRequest) -> HttpResponse:
     """Where two verdicts disagree. Who said which stays hidden until somebody has settled it."""
     facts = {
-        "waiting": audit_reads.waiting(_person(request), DISPUTES),
+        "waiting": audit_reads.waiting(person_of(request), DISPUTES),
         "rows": audit_reads.disputes(),
         "may_judge": True,
     }
@@ -69,7 +67,7 @@ def take_next_dispute(request: HttpRequest) -> HttpResponse:
 
 def _hand_out(request: HttpRequest, kinds: Sequence[str], start_page: str) -> HttpResponse:
     try:
-        item = actions.take_next(_actor(request), kinds=kinds)
+        item = actions.take_next(actor_of(request), kinds=kinds)
     except Conflict:
         # Theirs until this very moment.
         messages.info(request, TAKEN)
@@ -83,7 +81,7 @@ def _hand_out(request: HttpRequest, kinds: Sequence[str], start_page: str) -> Ht
 @require_safe
 @requires("audits.decide")
 def audit(request: HttpRequest, audit: str) -> HttpResponse:
-    facts = audit_page(request, audit_reads.audit(audit, _person(request)))
+    facts = audit_page(request, audit_reads.audit(audit, person_of(request)))
     return render(request, "review/audit.html", facts)
 
 
@@ -93,12 +91,12 @@ def judge(request: HttpRequest, audit: str) -> HttpResponse:
     """Take the verdict in, then show what was hidden; a refusal keeps what was written."""
     form = JudgeForm(request.POST)
     if not form.is_valid():
-        return _refuse(request, audit, form, _first_problem(form))
+        return _refuse(request, audit, form, first_problem(form))
     try:
-        decision = actions.judge(_actor(request), audit, seen=form.seen, **form.said)
+        decision = actions.judge(actor_of(request), audit, seen=form.seen, **form.said)
     except CountersignError as error:
         return _refuse(request, audit, form, error)
-    found = audit_reads.audit(audit, _person(request))
+    found = audit_reads.audit(audit, person_of(request))
     news = NEWS[found.item.closed_because]
     if not is_partial(request):
         messages.success(request, news)
@@ -110,7 +108,7 @@ def judge(request: HttpRequest, audit: str) -> HttpResponse:
 @require_POST
 @requires("audits.decide")
 def put_back(request: HttpRequest, audit: str) -> HttpResponse:
-    actions.put_back(_actor(request), audit, text_of(request.POST, "lease"))
+    actions.put_back(actor_of(request), audit, text_of(request.POST, "lease"))
     messages.info(request, "Put back. Somebody else judges it.")
     return redirect("audits")
 
@@ -120,7 +118,7 @@ def put_back(request: HttpRequest, audit: str) -> HttpResponse:
 def keep(request: HttpRequest, audit: str) -> HttpResponse:
     """A sign of life of an open page; it has nothing to show unless the hold is lost."""
     try:
-        claims.keep(_actor(request), audit, text_of(request.POST, "lease"))
+        claims.keep(actor_of(request), audit, text_of(request.POST, "lease"))
     except (Conflict, NotFound):
         return render(request, "review/audit.html#hold_lost", status=HTTPStatus.CONFLICT)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -129,21 +127,7 @@ def keep(request: HttpRequest, audit: str) -> HttpResponse:
 def _refuse(
     request: HttpRequest, audit: str, form: JudgeForm, error: CountersignError
 ) -> HttpResponse:
-    facts = audit_page(request, audit_reads.audit(audit, _person(request)))
+    facts = audit_page(request, audit_reads.audit(audit, person_of(request)))
     facts |= {"error": error, "sent": form.data}
     template = "review/audit.html#decide" if is_partial(request) else "review/audit.html"
     return aim(render(request, template, facts, status=status_of(error)), "#decide", "outerHTML")
-
-
-def _first_problem(form: JudgeForm) -> BadInput:
-    """Only a broken or hand-made form gets here; the page itself always sends these fields."""
-    name, errors = next(iter(form.errors.items()))
-    return BadInput(str(name), str(errors[0]))
-
-
-def _person(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(_person(request))

@@ -2,21 +2,18 @@
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator import backtest_queries
 from orchestrator.actions import backtests
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from orchestrator.models import Backtest
 from review import backtest_page
-from review.access import requires
+from review.access import actor_of, requires
 from review.rule_forms import BacktestForm
 from review.rule_page import version_facts
 from review.rule_trial import Trial
@@ -35,7 +32,7 @@ def start(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     until = backtests.next_minute()
     try:
         found = backtests.request(
-            Actor(cast(User, request.user)),
+            actor_of(request),
             version,
             since=until - timedelta(days=form.cleaned_data["days"]),
             until=until,
@@ -63,7 +60,7 @@ def news(request: HttpRequest, slug: str, number: int, pk: str) -> HttpResponse:
 @require_POST
 @requires("rules.edit")
 def cancel(request: HttpRequest, slug: str, number: int, pk: str) -> HttpResponse:
-    backtests.cancel(Actor(cast(User, request.user)), _backtest_or_404(slug, number, pk))
+    backtests.cancel(actor_of(request), _backtest_or_404(slug, number, pk))
     messages.success(request, backtest_page.CANCELLED)
     return redirect("backtest", slug, number, pk)
 

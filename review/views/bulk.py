@@ -1,18 +1,15 @@
 """Several items with one click: the dry run, the click, what became of each, and taking it all back."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.actions import bulk
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, CountersignError, NotFound
-from review.access import requires
+from review.access import actor_of, requires
 from review.bulk_page import batch_facts, preview_facts, read_run, undone_sentence
 from review.htmx import is_partial, is_unchanged, not_modified, tag_of, with_tag
 from review.queue_page import queue_url
@@ -32,7 +29,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest) -> HttpResponse:
     sent = read_run(request.POST)
     try:
-        batch = bulk.run(Actor(cast(User, request.user)), **sent)
+        batch = bulk.run(actor_of(request), **sent)
     except CountersignError as error:
         return _dry_run(request, list(sent["listed"]), error)
     return redirect("bulk_batch", batch.pk)
@@ -42,7 +39,7 @@ def _dry_run(
     request: HttpRequest, ids: list[str], error: CountersignError | None = None
 ) -> HttpResponse:
     """Shown again after a refusal, as things are by now."""
-    actor = Actor(cast(User, request.user))
+    actor = actor_of(request)
     try:
         found = bulk.preview(actor, ids, request.POST.get("verdict", ""))
     except BadInput as refusal:
@@ -59,7 +56,7 @@ def _dry_run(
 def batch(request: HttpRequest, pk: str) -> HttpResponse:
     """What became of each. Asks again for as long as something can be taken back."""
     try:
-        found = bulk.of(Actor(cast(User, request.user)), pk)
+        found = bulk.of(actor_of(request), pk)
     except NotFound:
         return not_found(request)
     facts = batch_facts(found)
@@ -75,7 +72,7 @@ def batch(request: HttpRequest, pk: str) -> HttpResponse:
 @requires("queue.decide")
 def undo(request: HttpRequest, pk: str) -> HttpResponse:
     try:
-        outcomes = bulk.undo(Actor(cast(User, request.user)), pk)
+        outcomes = bulk.undo(actor_of(request), pk)
     except NotFound:
         return not_found(request)
     if all(outcomes.values()):

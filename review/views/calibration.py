@@ -1,10 +1,9 @@
 """Track records: what agents' scores are worth, what may run by itself because of it, and what stands down."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -12,11 +11,10 @@ from django.views.decorators.http import require_POST, require_safe
 from orchestrator import calibration_queries
 from orchestrator.actions import calibration as actions
 from orchestrator.actions import stand_downs
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from orchestrator.core.typeid import is_id
 from orchestrator.models import StandDown, TrackRecord
-from review.access import closed_to_auditors, requires
+from review.access import actor_of, closed_to_auditors, person_of, requires
 from review.calibration_forms import ChooseForm, LiftForm
 from review.calibration_page import lines_of, record_facts
 from review.paging import newest_first
@@ -34,7 +32,7 @@ CHOSEN = {
 @requires("calibration.view")
 def records(request: HttpRequest) -> HttpResponse:
     rows = newest_first(
-        calibration_queries.records_for(_person(request)),
+        calibration_queries.records_for(person_of(request)),
         before=_key(request, "before"),
         after=_key(request, "after"),
     )
@@ -45,7 +43,7 @@ def records(request: HttpRequest) -> HttpResponse:
 @requires("calibration.view")
 def record(request: HttpRequest, pk: str) -> HttpResponse:
     found = _record_or_404(pk)
-    if audit := calibration_queries.blind_item_within(_person(request), found):
+    if audit := calibration_queries.blind_item_within(person_of(request), found):
         return lead_to_audit(request, audit)
     return _show(request, found)
 
@@ -56,7 +54,7 @@ def record(request: HttpRequest, pk: str) -> HttpResponse:
 def fit(request: HttpRequest, pk: str) -> HttpResponse:
     found = _record_or_404(pk)
     try:
-        made = actions.fit(_actor(request), pk)
+        made = actions.fit(actor_of(request), pk)
     except CountersignError as error:
         return _show(request, found, error=error)
     messages.success(request, f"Calibrator {made.number} is fitted, on {made.labels:,} labels.")
@@ -72,7 +70,7 @@ def choose(request: HttpRequest, pk: str) -> HttpResponse:
         raise Http404
     use, number = form.wish
     try:
-        actions.choose(_actor(request), pk, use=use, number=number)
+        actions.choose(actor_of(request), pk, use=use, number=number)
     except CountersignError as error:
         return _show(request, found, error=error)
     messages.success(request, CHOSEN[use])
@@ -90,7 +88,7 @@ def lift(request: HttpRequest, pk: str) -> HttpResponse:
     try:
         said = form.cleaned_data
         stand_downs.lift(
-            _actor(request),
+            actor_of(request),
             said["stand_down"],
             reason=said["reason"],
             overturned=said["overturned"],
@@ -137,11 +135,3 @@ def _record_or_404(pk: str) -> TrackRecord:
 def _key(request: HttpRequest, name: str) -> str | None:
     given = request.GET.get(name, "")
     return given if is_id(given, "trk") else None
-
-
-def _person(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(_person(request))

@@ -1,9 +1,8 @@
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -11,7 +10,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from orchestrator import contract_queries as queries
 from orchestrator.actions import contracts as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import (
     BadInput,
     BadJson,
@@ -21,7 +19,7 @@ from orchestrator.core.errors import (
     CountersignError,
 )
 from orchestrator.models import ContractVersion
-from review.access import may, requires
+from review.access import actor_of, may, requires
 from review.contract_forms import (
     BEGINNING,
     ContractFilter,
@@ -31,6 +29,7 @@ from review.contract_forms import (
     schema_text,
 )
 from review.contract_page import contract_page
+from review.forms import show_error
 from review.presentation.contract_changes import pretty
 from review.reads import number_or_none
 
@@ -93,7 +92,7 @@ def _save(
 ) -> HttpResponse:
     wording = form.wording() | _names_of(version)
     try:
-        saved = actions.record(Actor(cast(User, request.user)), **wording)
+        saved = actions.record(actor_of(request), **wording)
     except CountersignError as error:
         return _refuse(request, form, version, error)
     number = saved.version.number
@@ -113,7 +112,7 @@ def _refuse(
         form.add_problems(error.problems)
         return _show(request, form, version=version)
     if isinstance(error, BadInput):
-        form.add_error(error.field if error.field in form.fields else None, error.reason)
+        show_error(form, error)
         return _show(request, form, version=version)
     if isinstance(error, BadJson):
         form.add_error("schema", error.reason)

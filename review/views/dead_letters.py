@@ -1,10 +1,9 @@
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,11 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orchestrator import routing_queries
 from orchestrator.actions import dead_letters
-from orchestrator.actions.actor import Actor
 from orchestrator.core.codec import Json, JsonLimits, safe_json
 from orchestrator.core.errors import BadInput, Conflict, CountersignError, IllegalTransition
 from review import routing_page as pages
-from review.access import may, requires
+from review.access import actor_of, may, requires
 from review.routing_forms import LetterFilter, NoteForm, RedriveForm
 
 
@@ -54,7 +52,7 @@ def redrive_letter(request: HttpRequest, pk: str) -> HttpResponse:
         _check(form)
         corrected = _envelope_in(form.cleaned_data["envelope"])
         attempt = dead_letters.redrive(
-            _actor(request), pk, corrected=corrected, note=form.cleaned_data["note"]
+            actor_of(request), pk, corrected=corrected, note=form.cleaned_data["note"]
         )
     except CountersignError as error:
         return _letter(request, pk, error=error, sent=form.data)
@@ -71,7 +69,7 @@ def discard_letter(request: HttpRequest, pk: str) -> HttpResponse:
     form = NoteForm(request.POST)
     try:
         _check(form)
-        dead_letters.discard(_actor(request), pk, note=form.cleaned_data["note"])
+        dead_letters.discard(actor_of(request), pk, note=form.cleaned_data["note"])
     except CountersignError as error:
         return _letter(request, pk, error=error, sent=form.data)
     messages.success(request, "Discarded. It is kept, and never handed on.")
@@ -89,7 +87,7 @@ def redrive_letters(request: HttpRequest) -> HttpResponse:
         if request.method == "POST":
             _check(form)
             done = dead_letters.redrive_all(
-                _actor(request), type_=type_, reason=reason, note=form.cleaned_data["note"]
+                actor_of(request), type_=type_, reason=reason, note=form.cleaned_data["note"]
             )
             messages.success(request, _told(done))
             return redirect(back)
@@ -140,10 +138,6 @@ def _check(form: Any) -> None:
     if not form.is_valid():
         name, found = next(iter(form.errors.items()))
         raise BadInput(name, str(found[0]))
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))
 
 
 def _may(request: HttpRequest) -> dict[str, bool]:

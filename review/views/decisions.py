@@ -16,9 +16,9 @@ from orchestrator.core.errors import (
 )
 from orchestrator.models import Decision
 from review import item_reads, step_up, undoing
-from review.access import requires
+from review.access import actor_of, requires
 from review.addresses import page_of
-from review.desk import Desk, actor_of, first_problem, refuse, show, show_decided
+from review.desk import Desk, first_problem, refuse, show, show_decided
 from review.forms import DecisionForm
 from review.views.errors import refuse_role
 

@@ -12,10 +12,10 @@ from orchestrator.core.codec import Json
 from orchestrator.core.errors import ArgumentsInvalid, CountersignError
 from orchestrator.models import Proposal
 from review import reads
-from review.access import requires
+from review.access import actor_of, requires
 from review.came_from import back_to
 from review.case import case_page
-from review.desk import Desk, actor_of, first_problem
+from review.desk import Desk, first_problem
 from review.edit_form import EditForm, edit_form_of
 from review.forms import SeenForm
 from review.statuses import status_of

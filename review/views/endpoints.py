@@ -1,11 +1,9 @@
 """Endpoints: where agents send what they are handed, below the settings."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orchestrator import agent_queries
 from orchestrator.actions import changes, endpoints
-from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, CountersignError
+from orchestrator.core.errors import CountersignError
 from orchestrator.models import Endpoint
-from review.access import requires
+from review.access import actor_of, requires
 from review.agent_forms import EndpointForm, NewEndpointForm, initial_of_endpoint
+from review.forms import show_error
 from review.version_way import ASKED, ASKED_ALONE
 
 
@@ -36,9 +34,9 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
     form = NewEndpointForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            endpoints.make(_actor(request), form.cleaned_data["slug"], form.where, form.terms)
+            endpoints.make(actor_of(request), form.cleaned_data["slug"], form.where, form.terms)
         except CountersignError as error:
-            _say(form, error)
+            show_error(form, error)
         else:
             return redirect("endpoints")
     return _page(request, form, None)
@@ -55,20 +53,20 @@ def endpoint(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             return _change(request, slug, form)
         except CountersignError as error:
-            _say(form, error)
+            show_error(form, error)
     return _page(request, form, found)
 
 
 @require_POST
 @requires("agents.edit")
 def retire_endpoint(request: HttpRequest, slug: str) -> HttpResponse:
-    endpoints.retire(_actor(request), _endpoint_or_404(slug).slug)
+    endpoints.retire(actor_of(request), _endpoint_or_404(slug).slug)
     messages.success(request, "Nothing is sent there any more.")
     return redirect("endpoints")
 
 
 def _change(request: HttpRequest, slug: str, form: EndpointForm) -> HttpResponse:
-    actor, given = _actor(request), form.cleaned_data
+    actor, given = actor_of(request), form.cleaned_data
     saved = endpoints.change(actor, slug, form.where, form.terms, base=given["base"])
     if saved.needs_agreement:
         changes.propose_move(actor, slug, form.where, given["note"])
@@ -78,22 +76,11 @@ def _change(request: HttpRequest, slug: str, form: EndpointForm) -> HttpResponse
     return redirect("endpoint", slug)
 
 
-def _say(form: Form, error: CountersignError) -> None:
-    if isinstance(error, BadInput) and error.field in form.fields:
-        form.add_error(error.field, error.reason)
-    else:
-        form.add_error(None, str(error))
-
-
 def _page(request: HttpRequest, form: Form, found: Endpoint | None) -> HttpResponse:
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     pending = agent_queries.waiting_change(f"endpoint/{found.slug}") if found else None
     facts = {"form": form, "endpoint": found, "pending": pending}
     return render(request, "settings/endpoint.html", facts, status=status)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))
 
 
 def _endpoint_or_404(slug: str) -> Endpoint:

@@ -1,20 +1,17 @@
 """What people judged, as a file for testing the next version of an agent."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django import forms
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from orchestrator.actions import evaluation_sets as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.actions.evaluation_sets import WORD_LENGTH_MAX
 from orchestrator.evaluation_set_queries import Wanted
 from orchestrator.streaming import streamed
-from review.access import requires
+from review.access import actor_of, requires
 
 
 class EvaluationSetForm(forms.Form):
@@ -40,7 +37,7 @@ def evaluation_set(request: HttpRequest) -> HttpResponseBase:
 
 
 def _file(request: HttpRequest, form: EvaluationSetForm) -> HttpResponseBase:
-    actor = Actor(cast(User, request.user))
+    actor = actor_of(request)
     lines = actions.export(actor, Wanted(**form.cleaned_data))
     name = actions.file_name()
     return streamed(request, lines, content_type=actions.CONTENT_TYPE, name=name)

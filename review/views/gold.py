@@ -1,19 +1,16 @@
 """Gold items: what auditors are tried on. Only who keeps them sees which they are."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from orchestrator.actions import gold as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import AlreadyDecided, BadInput, NotFound
 from review import gold_reads
-from review.access import requires
+from review.access import actor_of, requires
 from review.audit_reads import hidden_from
 from review.gold_forms import GoldForm, WhyForm
 
@@ -25,7 +22,7 @@ def gold_items(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             actions.add(
-                _actor(request), form.cleaned_data["proposal"], why=form.cleaned_data["why"]
+                actor_of(request), form.cleaned_data["proposal"], why=form.cleaned_data["why"]
             )
         except BadInput as error:
             form.add_error(error.field, error.reason)
@@ -42,7 +39,7 @@ def gold_items(request: HttpRequest) -> HttpResponse:
 def retire_gold(request: HttpRequest, gold: int) -> HttpResponse:
     form = WhyForm(request.POST)
     try:
-        actions.retire(_actor(request), gold, why=form.data.get("why", ""))
+        actions.retire(actor_of(request), gold, why=form.data.get("why", ""))
     except NotFound as error:
         raise Http404 from error
     except (BadInput, AlreadyDecided) as error:
@@ -63,7 +60,3 @@ def _list(request: HttpRequest, form: GoldForm) -> HttpResponse:
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "review/gold.html", facts, status=status)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))

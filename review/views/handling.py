@@ -12,8 +12,8 @@ from orchestrator.actions import claims, handling
 from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from review import item_reads
-from review.access import requires
-from review.desk import Desk, actor_of, carry_out, refuse
+from review.access import actor_of, requires
+from review.desk import Desk, carry_out, refuse
 from review.htmx import aim, is_partial
 from review.sent import text_of
 from review.snoozing import read_snooze

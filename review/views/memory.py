@@ -1,20 +1,17 @@
 """Shared memory: what agents remember, what followed from it, and revoking what is poisoned."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator import memory_queries
 from orchestrator.actions import memory as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from orchestrator.models import Observation
-from review.access import closed_to_auditors, requires
+from review.access import actor_of, closed_to_auditors, requires
 from review.memory_forms import RevokeForm, SeenForm
 from review.memory_page import list_page, observation_page
 from review.statuses import status_of
@@ -40,7 +37,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
     found, form = _find(pk), RevokeForm(request.POST)
     if not form.is_valid():
         return _show(request, found, form)
-    actor, is_meant = Actor(cast(User, request.user)), request.POST.get("step") == "do"
+    actor, is_meant = actor_of(request), request.POST.get("step") == "do"
     try:
         wanted = actions.revoke(actor, pk, **form.cleaned_data, dry_run=True)
         if not is_meant or len(wanted.observations) != _seen(request):

@@ -1,21 +1,19 @@
 from http import HTTPStatus
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orchestrator.actions import notices as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.actions.notices import Ways
 from orchestrator.core.errors import BadInput, NotFound
 from orchestrator.models import Notice, NoticeKind, ReviewItem
 from review import notice_reads as reads
-from review.access import may, requires
+from review.access import actor_of, may, requires
 from review.addresses import page_of
+from review.forms import show_error
 from review.notice_forms import ChoicesForm
 from review.presentation.notices import ICONS
 from review.reads import number_or_none
@@ -49,7 +47,7 @@ def notices(request: HttpRequest) -> HttpResponse:
 def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
     """To what it is about; from now on it is read."""
     try:
-        notice = actions.read(_actor(request), pk)
+        notice = actions.read(actor_of(request), pk)
     except NotFound as error:
         raise Http404 from error
     if notice.item:
@@ -61,7 +59,7 @@ def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
 @requires("queue.view")
 def read_notices(request: HttpRequest) -> HttpResponse:
     until = number_or_none(request.POST.get("until", "")) or 0
-    count = actions.read_all(_actor(request), until)
+    count = actions.read_all(actor_of(request), until)
     messages.success(request, f"{count} marked as read." if count else "All of them were read.")
     return redirect("notices")
 
@@ -94,16 +92,12 @@ def _is_told(notice: Notice) -> bool:
 def _choose(request: HttpRequest, form: ChoicesForm) -> bool:
     try:
         actions.choose(
-            _actor(request),
+            actor_of(request),
             form.ways(),
             address=form.cleaned_data["address"],
             weekly_report=form.wants_report(),
         )
     except BadInput as error:
-        form.add_error(error.field if error.field in form.fields else None, error.reason)
+        show_error(form, error)
         return False
     return True
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
@@ -16,10 +15,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orchestrator import people_queries as queries
 from orchestrator.actions import factors, sign_in, users
 from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, CountersignError, NotFound
+from orchestrator.core.errors import CountersignError, NotFound
 from review import step_up
-from review.access import requires
+from review.access import actor_of, requires
 from review.account_forms import NewPersonForm, RolesForm
+from review.forms import show_error
 
 DAY_S = 24 * 3600
 
@@ -40,14 +40,12 @@ def add_person(request: HttpRequest) -> HttpResponse:
         return step_up.ask(request, request.path)
     form = NewPersonForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
-        given, actor = form.cleaned_data, _actor(request)
+        given, actor = form.cleaned_data, actor_of(request)
         try:
             added = users.add(actor, username=given["username"], wanted=given["roles"])
             return _show_link(request, *users.invite(actor, added.pk))
-        except BadInput as error:
-            form.add_error(error.field if error.field in form.fields else None, error.reason)
         except CountersignError as error:
-            form.add_error(None, str(error))
+            show_error(form, error)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "settings/people_add.html", {"form": form}, status=status)
 
@@ -100,7 +98,7 @@ def make_link(request: HttpRequest, pk: int) -> HttpResponse:
     if not step_up.is_fresh(request):
         return step_up.ask(request, reverse("person", args=[pk]))
     try:
-        return _show_link(request, *users.invite(_actor(request), pk))
+        return _show_link(request, *users.invite(actor_of(request), pk))
     except NotFound as error:
         raise Http404 from error
     except CountersignError as error:
@@ -115,7 +113,7 @@ def _act(
     if not step_up.is_fresh(request):
         return step_up.ask(request, page)
     try:
-        changed = act(_actor(request))
+        changed = act(actor_of(request))
     except NotFound as error:
         raise Http404 from error
     except CountersignError as error:
@@ -151,7 +149,3 @@ def _show_link(request: HttpRequest, person: User, secret: str) -> HttpResponse:
         "days": settings.PASSWORD_RESET_TIMEOUT // DAY_S,
     }
     return render(request, "settings/people_link.html", facts)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -18,7 +16,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import Backtest, EvaluationPolicy, Proposal
 from review import backtest_page
-from review.access import closed_to_auditors, may, requires
+from review.access import actor_of, closed_to_auditors, may, requires
 from review.policy_forms import ScopeForm, StepForm
 from review.policy_page import lines_of, policy_facts
 from review.reads import number_or_none
@@ -73,7 +71,7 @@ def change_stage(request: HttpRequest, number: int) -> HttpResponse:
             name, problems = next(iter(form.errors.items()))
             raise BadInput(str(name), str(problems[0]))
         ask = _STEPS[form.cleaned_data["step"]]
-        ask(Actor(cast(User, request.user)), found, form.cleaned_data["note"])
+        ask(actor_of(request), found, form.cleaned_data["note"])
     except CountersignError as error:
         return _refuse(request, found, error, form=form)
     messages.success(request, ASKED if settings.RULES_FOUR_EYES else ASKED_ALONE)
@@ -98,7 +96,7 @@ def start_backtest(request: HttpRequest, number: int) -> HttpResponse:
     until = backtests.next_minute()
     try:
         begun = backtests.request(
-            Actor(cast(User, request.user)),
+            actor_of(request),
             found,
             since=until - timedelta(days=form.cleaned_data["days"]),
             until=until,
@@ -126,7 +124,7 @@ def backtest_news(request: HttpRequest, number: int, pk: str) -> HttpResponse:
 @require_POST
 @requires("policies.edit")
 def cancel_backtest(request: HttpRequest, number: int, pk: str) -> HttpResponse:
-    backtests.cancel(Actor(cast(User, request.user)), _backtest_or_404(number, pk))
+    backtests.cancel(actor_of(request), _backtest_or_404(number, pk))
     messages.success(request, backtest_page.CANCELLED)
     return redirect("policy_backtest", number, pk)
 

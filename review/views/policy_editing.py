@@ -3,10 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,12 +13,11 @@ from django.views.decorators.http import require_http_methods
 
 from orchestrator import policy_queries
 from orchestrator.actions import policies
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, CountersignError, PolicyChanged
 from orchestrator.core.policy.terms import Scope, Terms
 from orchestrator.models import EvaluationPolicy
 from review import validator_rows
-from review.access import closed_to_auditors, requires
+from review.access import actor_of, closed_to_auditors, requires
 from review.findings import verdict_words
 from review.htmx import is_partial
 from review.policy_forms import DAYS, DAYS_SHOWN, SCOPE, PolicyForm, ScopeForm, initial_of, kept
@@ -102,7 +100,7 @@ def _save(
     newest = policy_queries.newest_number(scope)
     try:
         saved = policies.draft(
-            Actor(cast(User, request.user)),
+            actor_of(request),
             scope,
             terms,
             note=form.cleaned_data["note"],

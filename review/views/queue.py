@@ -1,7 +1,4 @@
-from typing import cast
-
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
@@ -10,7 +7,7 @@ from django.views.decorators.http import require_POST, require_safe
 from orchestrator.actions import claims
 from orchestrator.actions.actor import Actor
 from review import queue_reads
-from review.access import requires
+from review.access import person_of, requires
 from review.addresses import page_of
 from review.htmx import is_partial, is_unchanged, not_modified, tag_of, with_tag
 from review.paging import Page
@@ -31,7 +28,7 @@ SHOWN_MAX = 500
 @requires("queue.view")
 def queue(request: HttpRequest) -> HttpResponse:
     """Everything that waits for a person, or the part of it that the address names."""
-    reader = cast(User, request.user)
+    reader = person_of(request)
     asked = read_address(request.GET, reader)
     items = queue_reads.fitting(asked.wanted, reader)
     rows = queue_reads.first_page(items, reader, request.GET.get("after", ""))
@@ -51,7 +48,7 @@ def news(request: HttpRequest) -> HttpResponse:
 
     The open page asks this again and again. Mostly nothing is new.
     """
-    reader = cast(User, request.user)
+    reader = person_of(request)
     asked = read_address(request.GET, reader)
     shown = ids_in(request.GET.get("shown", "").split()[:SHOWN_MAX])
     after, until = request.GET.get("after", ""), request.GET.get("until", "")
@@ -69,7 +66,7 @@ def news(request: HttpRequest) -> HttpResponse:
 @requires("queue.decide")
 def take_next(request: HttpRequest) -> HttpResponse:
     """Hold the most urgent item of this part of the queue, and open it."""
-    reader = cast(User, request.user)
+    reader = person_of(request)
     asked = read_address(QueryDict(request.POST.get("queue", "")), reader)
     items = queue_reads.fitting(asked.wanted.awake, reader)
     item = claims.take_next(Actor(reader), among=items)

@@ -1,9 +1,8 @@
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,10 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from orchestrator import reason_queries
 from orchestrator.actions import reasons as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, CountersignError, NotFound, StillNeeded
 from orchestrator.models import Reason
-from review.access import requires
+from review.access import actor_of, requires
 from review.reason_forms import MoveForm, NewReasonForm, ReasonForm
 
 # In the review screen the first ones have keys of their own.
@@ -27,7 +25,7 @@ def reasons(request: HttpRequest) -> HttpResponse:
     form = NewReasonForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            reason = actions.add(_actor(request), **form.cleaned_data)
+            reason = actions.add(actor_of(request), **form.cleaned_data)
         except BadInput as error:
             form.add_error("label", error.reason)
         else:
@@ -46,7 +44,7 @@ def reason(request: HttpRequest, code: str) -> HttpResponse:
     form = ReasonForm(request.POST)
     if form.is_valid():
         try:
-            actions.change(_actor(request), code, **form.cleaned_data)
+            actions.change(actor_of(request), code, **form.cleaned_data)
         except BadInput as error:
             form.add_error("label", error.reason)
         else:
@@ -62,7 +60,7 @@ def move_reason(request: HttpRequest, code: str) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     try:
-        actions.move(_actor(request), code, form.cleaned_data["direction"])
+        actions.move(actor_of(request), code, form.cleaned_data["direction"])
     except NotFound as error:
         # Somebody retired it meanwhile.
         messages.warning(request, str(error))
@@ -74,7 +72,7 @@ def move_reason(request: HttpRequest, code: str) -> HttpResponse:
 def retire_reason(request: HttpRequest, code: str) -> HttpResponse:
     found = _reason_or_404(code)
     try:
-        actions.retire(_actor(request), code)
+        actions.retire(actor_of(request), code)
     except StillNeeded as error:
         return _refuse(request, found, error)
     messages.success(request, f"“{found.label}” is retired. Decisions that name it keep it.")
@@ -86,7 +84,7 @@ def retire_reason(request: HttpRequest, code: str) -> HttpResponse:
 def bring_back_reason(request: HttpRequest, code: str) -> HttpResponse:
     found = _reason_or_404(code)
     try:
-        actions.bring_back(_actor(request), code)
+        actions.bring_back(actor_of(request), code)
     except BadInput as error:
         return _refuse(request, found, error)
     messages.success(request, f"“{found.label}” is offered again.")
@@ -128,7 +126,3 @@ def _reason_or_404(code: str) -> Reason:
 
 def _status(form: forms.Form) -> HTTPStatus:
     return HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))

@@ -1,10 +1,8 @@
 """How good the choices of a router are, and people's word on one of them."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,10 +10,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator import queries
 from orchestrator.actions import route_corrections
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from review import run_reads
-from review.access import closed_to_auditors, requires
+from review.access import actor_of, closed_to_auditors, requires
 from review.reports.csv_file import csv_response
 from review.router_forms import CorrectionForm
 from review.router_page import RouterPage
@@ -47,7 +44,7 @@ def correct(request: HttpRequest, pk: str) -> HttpResponse:
     said = form.cleaned_data
     try:
         route_corrections.correct(
-            Actor(cast(User, request.user)),
+            actor_of(request),
             pk,
             worker=said.get("worker", ""),
             note=said.get("note", ""),

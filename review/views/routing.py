@@ -3,21 +3,19 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orchestrator import routing_queries
-from orchestrator.actions.actor import Actor
 from orchestrator.actions.routing import check as check_routes
 from orchestrator.actions.routing import save as save_routes
 from orchestrator.core.codec import Json
 from orchestrator.core.errors import CountersignError, RoutesChanged, RoutesInvalid
 from review import routing_page as pages
 from review import run_reads
-from review.access import may, requires
+from review.access import actor_of, may, requires
 from review.reads import number_or_none
 from review.routing_forms import RouteRows, point_at, routes_in
 
@@ -93,7 +91,7 @@ def _preview(request: HttpRequest, draft: Draft) -> HttpResponse:
 
 def _save(request: HttpRequest, draft: Draft) -> HttpResponse:
     wanted, _ = routes_in(draft.rows)
-    actor = Actor(cast(User, request.user))
+    actor = actor_of(request)
     saved = save_routes(actor, cast(Json, wanted), note=draft.note, seen=draft.seen)
     number = saved.table.number
     if saved.is_new:

@@ -2,21 +2,19 @@
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from orchestrator import rule_queries
 from orchestrator.actions import rules
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import Conflict, CountersignError
 from orchestrator.core.policy.builder import OPERATORS
 from orchestrator.models import RuleVersion
-from review.access import requires
+from review.access import actor_of, requires
 from review.htmx import is_partial
 from review.reads import number_or_none
 from review.rule_editor import Wording, rule_of
@@ -130,7 +128,7 @@ def _save(
     newest = rule_queries.newest_number(slug)
     try:
         saved = rules.draft(
-            Actor(cast(User, request.user)),
+            actor_of(request),
             slug=slug,
             title=given["title"],
             effect=given["effect"],

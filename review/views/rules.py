@@ -1,11 +1,9 @@
 """Rules to look at, and the steps of a version."""
 
 from collections.abc import Callable
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.core.validators import slug_re
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,7 +15,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import Proposal, RuleVersion
 from orchestrator.rule_queries import RuleFilter
-from review.access import may, requires
+from review.access import actor_of, may, requires
 from review.reads import number_or_none
 from review.rule_change import lines_between
 from review.rule_forms import CompareForm, RuleListFilter, StageForm
@@ -138,7 +136,7 @@ def change_stage(request: HttpRequest, slug: str, number: int) -> HttpResponse:
             name, problems = next(iter(form.errors.items()))
             raise BadInput(str(name), str(problems[0]))
         done = _STEPS[form.cleaned_data["step"]](
-            Actor(cast(User, request.user)), version, form.cleaned_data["note"]
+            actor_of(request), version, form.cleaned_data["note"]
         )
     except CountersignError as error:
         return _refuse(request, version, form, error)

@@ -1,18 +1,15 @@
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.actions import runs as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, CountersignError, IllegalTransition
 from orchestrator.queries import RunFilter
 from review import run_reads
-from review.access import requires
+from review.access import actor_of, person_of, requires
 from review.audit_reads import hidden_from
 from review.forms import CancelForm, RunListFilter
 from review.htmx import aim, is_partial, is_unchanged, not_modified, with_tag
@@ -30,7 +27,7 @@ def runs(request: HttpRequest) -> HttpResponse:
     wanted = RunFilter(
         status=chosen.get("status", ""),
         workflow=chosen.get("workflow", ""),
-        started_by=cast(User, request.user).pk if is_mine else None,
+        started_by=person_of(request).pk if is_mine else None,
     )
     hidden = hidden_from(request.user)
     window = {name: request.GET.get(name, "") for name in ("before", "after")}
@@ -77,7 +74,7 @@ def cancel(request: HttpRequest, pk: str) -> HttpResponse:
     try:
         if not form.is_valid():
             raise BadInput("reason", str(form.errors["reason"][0]))
-        actions.cancel(Actor(cast(User, request.user)), pk, reason=form.cleaned_data["reason"])
+        actions.cancel(actor_of(request), pk, reason=form.cleaned_data["reason"])
     except CountersignError as error:
         return _refuse(request, pk, form, error)
     if not is_partial(request):

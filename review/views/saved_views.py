@@ -1,18 +1,14 @@
 """Filters of the queue under names of their own."""
 
-from typing import cast
-
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from orchestrator.actions import saved_views
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
 from orchestrator.models import SavedView
-from review.access import requires
+from review.access import actor_of, requires
 from review.forms import SavedViewForm
 from review.queue_page import query_of, queue_url
 
@@ -24,7 +20,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _refused(request, "Give the view a name of 1 to 60 letters.")
     try:
-        view = saved_views.save_view(Actor(cast(User, request.user)), **form.cleaned_data)
+        view = saved_views.save_view(actor_of(request), **form.cleaned_data)
     except CountersignError as error:
         return _refused(request, str(error))
     return _shown(request, view, "Saved.")
@@ -37,7 +33,7 @@ def change_view(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _refused(request, "Give the view a name of 1 to 60 letters.")
     try:
-        view = saved_views.change_view(Actor(cast(User, request.user)), pk, **form.cleaned_data)
+        view = saved_views.change_view(actor_of(request), pk, **form.cleaned_data)
     except CountersignError as error:
         return _refused(request, str(error))
     return _shown(request, view, "Changed.")
@@ -47,7 +43,7 @@ def change_view(request: HttpRequest, pk: int) -> HttpResponse:
 @requires("queue.view")
 def delete_view(request: HttpRequest, pk: int) -> HttpResponse:
     try:
-        saved_views.delete_view(Actor(cast(User, request.user)), pk)
+        saved_views.delete_view(actor_of(request), pk)
     except CountersignError as error:
         return _refused(request, str(error))
     messages.success(request, "Deleted. The items in it are where they were.")

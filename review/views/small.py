@@ -1,11 +1,9 @@
 """Small things that every page offers: finding by id, the counts in the bar, the theme."""
 
 from datetime import timedelta
-from typing import cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,7 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from review import notice_reads, queue_reads, reads
-from review.access import public, requires
+from review.access import person_of, public, requires
 from review.addresses import page_of
 from review.context import THEMES
 from review.htmx import is_unchanged, not_modified, tag_of, with_tag
@@ -50,7 +48,7 @@ def pulse(request: HttpRequest) -> HttpResponse:
 @requires("queue.view")
 def palette(request: HttpRequest) -> HttpResponse:
     """What the command palette offers beside what stands on the page: views of the queue."""
-    saved = queue_reads.saved_views(cast(User, request.user))
+    saved = queue_reads.saved_views(person_of(request))
     facts = {"views": VIEWS, "saved": [(view, query_of(view)) for view in saved]}
     return render(request, "ui/palette.html#views", facts)
 

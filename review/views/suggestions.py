@@ -1,19 +1,17 @@
 """Rules that verdicts suggest: looked for when somebody asks, never written or activated by themselves."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator import suggestion_queries
 from orchestrator.actions import suggestions as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import CountersignError
-from review.access import may, requires
+from review.access import actor_of, may, requires
 from review.statuses import status_of
 from review.suggestion_page import ActionForm, answer_of
 
@@ -32,7 +30,7 @@ def draft_suggestion(request: HttpRequest) -> HttpResponse:
     """What was shown, or nothing: verdicts that came in meanwhile may suggest something else."""
     action = request.POST.get("action", "")
     try:
-        actor = Actor(cast(User, request.user))
+        actor = actor_of(request)
         version = actions.draft(actor, action, seal=request.POST.get("seal", ""))
     except CountersignError as error:
         return _show(request, action, status=status_of(error), error=error)

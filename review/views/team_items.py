@@ -1,9 +1,8 @@
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,10 +10,10 @@ from django.views.decorators.http import require_http_methods
 
 from orchestrator import team_queries
 from orchestrator.actions import team_moves
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput
 from orchestrator.models import ReviewItem, Team
-from review.access import requires
+from review.access import actor_of, requires
+from review.forms import show_error
 from review.presentation.bars import counted
 from review.sent import ids_in
 from review.team_forms import MoveForm
@@ -29,7 +28,7 @@ def move_items(request: HttpRequest, slug: str = "") -> HttpResponse:
     form = _form(request, source)
     if request.method != "POST":
         return _choose(request, source, form)
-    actor, ids = Actor(cast(User, request.user)), ids_in(request.POST.getlist("item"))
+    actor, ids = actor_of(request), ids_in(request.POST.getlist("item"))
     if not form.is_valid():
         return _choose(request, source, form, ticked=set(ids))
     wanted: dict[str, Any] = {"source": source, "to": form.cleaned_data["to"]}
@@ -38,7 +37,7 @@ def move_items(request: HttpRequest, slug: str = "") -> HttpResponse:
             return _confirm(request, form, wanted, team_moves.preview(actor, ids, **wanted))
         done = team_moves.move(actor, ids, **wanted)
     except BadInput as error:
-        form.add_error(error.field if error.field in form.fields else None, error.reason)
+        show_error(form, error)
         return _choose(request, source, form, ticked=set(ids))
     _tell(request, done, _name_of(wanted["to"]))
     return redirect("team", slug) if slug else redirect("teams")

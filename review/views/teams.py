@@ -1,10 +1,9 @@
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -16,7 +15,8 @@ from orchestrator.actions.actor import Actor
 from orchestrator.actions.teams import create as create_team
 from orchestrator.core.errors import BadInput, CountersignError, StillNeeded
 from orchestrator.models import Team
-from review.access import requires
+from review.access import actor_of, requires
+from review.forms import show_error
 from review.team_forms import (
     AddForm,
     AssignForm,
@@ -36,7 +36,7 @@ def teams(request: HttpRequest) -> HttpResponse:
     form = NewTeamForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            team = create_team(_actor(request), form.cleaned_data["name"])
+            team = create_team(actor_of(request), form.cleaned_data["name"])
         except BadInput as error:
             form.add_error("name", error.reason)
         else:
@@ -63,7 +63,7 @@ def change_team(request: HttpRequest, slug: str) -> HttpResponse:
     form = step.form(request.POST, auto_id=f"{request.POST['step']}-%s")
     if form.is_valid():
         try:
-            messages.success(request, step.act(_actor(request), team, form.cleaned_data))
+            messages.success(request, step.act(actor_of(request), team, form.cleaned_data))
         except CountersignError as error:
             return _refuse(request, team, form, error)
         return redirect("team", slug)
@@ -73,10 +73,7 @@ def change_team(request: HttpRequest, slug: str) -> HttpResponse:
 def _refuse(
     request: HttpRequest, team: Team, form: forms.Form, error: CountersignError
 ) -> HttpResponse:
-    if isinstance(error, BadInput) and error.field in form.fields:
-        form.add_error(error.field, error.reason)
-    else:
-        form.add_error(None, str(error))
+    show_error(form, error)
     is_needed = isinstance(error, StillNeeded)
     status = HTTPStatus.CONFLICT if is_needed else HTTPStatus.UNPROCESSABLE_ENTITY
     return _show_refused(request, team, form, status)
@@ -155,7 +152,3 @@ def team_or_404(slug: str) -> Team:
 
 def _status(form: forms.Form) -> HTTPStatus:
     return HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))

@@ -1,10 +1,8 @@
 """Tokens of programs: made and revoked by admins, below the settings."""
 
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,12 +11,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orchestrator import people_queries as queries
 from orchestrator.actions import tokens
-from orchestrator.actions.actor import Actor
-from orchestrator.core.errors import BadInput, CountersignError
+from orchestrator.core.errors import CountersignError
 from orchestrator.core.policy.roles import SCOPES
 from orchestrator.models import ApiToken
 from review import step_up
-from review.access import requires
+from review.access import actor_of, person_of, requires
+from review.forms import show_error
 from review.paging import newest_first
 from review.presentation.chips import token_look
 from review.token_forms import TokenForm
@@ -41,18 +39,15 @@ def new_token(request: HttpRequest) -> HttpResponse:
         return step_up.ask(request, request.path)
     form = TokenForm(
         request.POST if request.method == "POST" else None,
-        myself=cast(User, request.user).get_username(),
+        myself=person_of(request).get_username(),
         programs=queries.programs(),
     )
     if form.is_valid():
         try:
-            return _show_secret(request, tokens.make(_actor(request), form.wish))
-        except BadInput as error:
-            # The account is typed in one field and chosen in another.
-            field = {"owner": "program", "username": "program"}.get(error.field, error.field)
-            form.add_error(field if field in form.fields else None, error.reason)
+            return _show_secret(request, tokens.make(actor_of(request), form.wish))
         except CountersignError as error:
-            form.add_error(None, str(error))
+            # The account is typed in one field and chosen in another.
+            show_error(form, error, owner="program", username="program")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "settings/token_new.html", {"form": form}, status=status)
 
@@ -80,7 +75,7 @@ def revoke_token(request: HttpRequest, prefix: str) -> HttpResponse:
     page = reverse("token", args=[_token_or_404(prefix).prefix])
     if not step_up.is_fresh(request):
         return step_up.ask(request, page)
-    revoked = tokens.revoke(_actor(request), prefix)
+    revoked = tokens.revoke(actor_of(request), prefix)
     messages.success(request, f"“{revoked.name}” is revoked. Its next request is refused.")
     return redirect(page)
 
@@ -94,7 +89,3 @@ def _token_or_404(prefix: str) -> ApiToken:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))

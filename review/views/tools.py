@@ -1,8 +1,6 @@
 from http import HTTPStatus
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -10,12 +8,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orchestrator import tool_queries
 from orchestrator.actions import tools as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.actions.tools import approve, save_server
 from orchestrator.core.errors import BadInput, CountersignError
 from orchestrator.models import Tool
 from review import step_up
-from review.access import requires
+from review.access import actor_of, person_of, requires
 from review.tool_forms import ApproveForm, KindForm, ServerForm
 from review.tool_page import tool_page, tools_page
 
@@ -30,7 +27,7 @@ def tools(request: HttpRequest) -> HttpResponse:
 @require_safe
 @requires("tools.view")
 def tool(request: HttpRequest, name: str) -> HttpResponse:
-    return render(request, "review/tool.html", tool_page(_user(request), _tool_or_404(name)))
+    return render(request, "review/tool.html", tool_page(person_of(request), _tool_or_404(name)))
 
 
 @require_POST
@@ -43,7 +40,7 @@ def approve_tool(request: HttpRequest, name: str) -> HttpResponse:
         return step_up.ask(request, reverse("tool", args=[name]))
     try:
         version = approve(
-            _actor(request), name, form.cleaned_data["number"], form.cleaned_data["digest"]
+            actor_of(request), name, form.cleaned_data["number"], form.cleaned_data["digest"]
         )
     except CountersignError as error:
         return _refused(request, found, error)
@@ -59,7 +56,7 @@ def change_tool(request: HttpRequest, name: str) -> HttpResponse:
     if found.current is None or not form.is_valid():
         raise Http404
     try:
-        saved = actions.say_kind(_actor(request), name, **form.cleaned_data)
+        saved = actions.say_kind(actor_of(request), name, **form.cleaned_data)
     except CountersignError as error:
         return _refused(request, found, error)
     waits = "" if saved.version.is_approved else " Another admin has to approve of it."
@@ -73,7 +70,7 @@ def new_tool_server(request: HttpRequest) -> HttpResponse:
     form = ServerForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            server = save_server(_actor(request), **form.cleaned_data)
+            server = save_server(actor_of(request), **form.cleaned_data)
         except BadInput as error:
             form.add_error(error.field if error.field in form.fields else None, error.reason)
         else:
@@ -89,7 +86,7 @@ def sync_tools(request: HttpRequest, slug: str) -> HttpResponse:
     if tool_queries.server(slug) is None:
         raise Http404
     try:
-        synced = actions.sync(_actor(request), slug)
+        synced = actions.sync(actor_of(request), slug)
     except CountersignError as error:
         messages.error(request, str(error))
         return redirect("tools")
@@ -100,7 +97,7 @@ def sync_tools(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, found: Tool, error: CountersignError) -> HttpResponse:
-    facts = tool_page(_user(request), found) | {"refusal": str(error)}
+    facts = tool_page(person_of(request), found) | {"refusal": str(error)}
     return render(request, "review/tool.html", facts, status=HTTPStatus.CONFLICT)
 
 
@@ -109,11 +106,3 @@ def _tool_or_404(name: str) -> Tool:
     if found is None:
         raise Http404
     return found
-
-
-def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(_user(request))

@@ -1,10 +1,9 @@
 """Webhooks: other systems that are told, set up by admins."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_cache_control
@@ -12,11 +11,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orchestrator.actions import notices as actions
-from orchestrator.actions.actor import Actor
 from orchestrator.core.errors import BadInput, NotFound
 from orchestrator.models import NoticeKind, WebhookEndpoint
 from review import notice_reads as reads
-from review.access import requires
+from review.access import actor_of, requires
+from review.forms import show_error
 from review.htmx import is_unchanged, not_modified, tag_of, with_tag
 from review.notice_forms import EndpointForm
 from review.presentation.notices import look_of, title_of
@@ -37,9 +36,11 @@ def new_webhook(request: HttpRequest) -> HttpResponse:
     form = EndpointForm(sent, teams=reads.team_choices())
     if form.is_valid():
         try:
-            return _show_secret(request, actions.add_endpoint(_actor(request), **form.cleaned_data))
+            return _show_secret(
+                request, actions.add_endpoint(actor_of(request), **form.cleaned_data)
+            )
         except BadInput as error:
-            form.add_error(error.field if error.field in form.fields else None, error.reason)
+            show_error(form, error)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "settings/webhooks_new.html", {"form": form}, status=status)
 
@@ -72,7 +73,7 @@ def webhook_news(request: HttpRequest, pk: str) -> HttpResponse:
 @requires("webhooks.edit")
 def test_webhook(request: HttpRequest, pk: str) -> HttpResponse:
     try:
-        actions.test_endpoint(_actor(request), _endpoint_or_404(pk).pk)
+        actions.test_endpoint(actor_of(request), _endpoint_or_404(pk).pk)
         messages.success(request, "A test is on its way; below is what becomes of it.")
     except BadInput as error:
         messages.warning(request, f"No test was sent: {error.reason}")
@@ -82,7 +83,7 @@ def test_webhook(request: HttpRequest, pk: str) -> HttpResponse:
 @require_POST
 @requires("webhooks.edit")
 def disable_webhook(request: HttpRequest, pk: str) -> HttpResponse:
-    actions.disable_endpoint(_actor(request), _endpoint_or_404(pk).pk)
+    actions.disable_endpoint(actor_of(request), _endpoint_or_404(pk).pk)
     messages.success(request, "It is told nothing any more.")
     return redirect("webhook", pk)
 
@@ -91,7 +92,7 @@ def disable_webhook(request: HttpRequest, pk: str) -> HttpResponse:
 @requires("webhooks.edit")
 def retry_delivery(request: HttpRequest, pk: str, delivery: str) -> HttpResponse:
     try:
-        actions.retry(_actor(request), pk, delivery)
+        actions.retry(actor_of(request), pk, delivery)
         messages.success(request, "It is on its way again.")
     except NotFound as error:
         raise Http404 from error
@@ -123,7 +124,3 @@ def _endpoint_or_404(pk: str) -> WebhookEndpoint:
     if found is None:
         raise Http404
     return found
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(cast(User, request.user))
