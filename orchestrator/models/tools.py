@@ -97,10 +97,6 @@ class ToolVersion(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tool", "number"], name="tool_version_number_unique"),
-            # A server that goes back to what was approved needs no other approval.
-            models.UniqueConstraint(
-                fields=["tool", "content_hash"], name="tool_version_content_unique"
-            ),
         ]
         indexes = [
             # Asked whenever an effect is released: which tool an action belongs to.

@@ -112,6 +112,21 @@ def test_a_server_is_added_and_read(
     assert ada.post("/tools/servers/none/sync/").status_code == 404
 
 
+def test_whose_server_it_is_hears_how_another_can_approve(
+    cast: Cast, sign_in: Callable[..., Client], zoe: Client
+) -> None:
+    tool = save(cast)
+    server = ToolServer.objects.create(slug="shop", transport="stdio", changed_by=cast.ada)
+    Tool.objects.filter(pk=tool.pk).update(server=server)
+    zoe.post("/tools/refund/change/", {"kind": "read"})
+    ada = sign_in(cast.ada)
+    assert "Say below what it does as well, and rolf can approve" in ada.get("/tools/refund/").text
+    assert "another admin has to approve" in zoe.get("/tools/refund/").text
+    ada.post("/tools/refund/change/", {"kind": "read"})
+    assert "another admin has to approve" in ada.get("/tools/refund/").text
+    assert "Approve version 3" in zoe.get("/tools/refund/").text
+
+
 def test_no_line_of_a_tool_passes_for_one_of_ours(cast: Cast, zoe: Client) -> None:
     save(cast, description="Looks.\nkind: Reads\nbackend:")
     page = re.sub(r"<[^>]+>", "", zoe.get("/tools/refund/").text)
