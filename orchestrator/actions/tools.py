@@ -243,7 +243,8 @@ def save_server(
     env: Sequence[str] = (),
 ) -> ToolServer:
     _require(actor, "save servers of tools")
-    _check_server(slug, transport, command, url, [*env, *([secret] if secret else [])])
+    _check_server(slug, transport, command, url)
+    _check_handed(transport, secret, env)
     known = ToolServer.objects.select_for_update().filter(slug=slug).first()
     if known is None and ToolServer.objects.count() >= settings.TOOL_SERVERS_MAX:
         raise BadInput("slug", f"{slug} is new, and TOOL_SERVERS_MAX servers exist already.")
@@ -255,9 +256,7 @@ def save_server(
     return server
 
 
-def _check_server(
-    slug: str, transport: str, command: str, url: str, secrets: Iterable[str]
-) -> None:
+def _check_server(slug: str, transport: str, command: str, url: str) -> None:
     if not SLUG.fullmatch(slug):
         raise BadInput("slug", "use 1 to 50 small letters, digits and - only.")
     if transport not in ToolServer.Transport.values:
@@ -267,7 +266,17 @@ def _check_server(
         raise BadInput("command", f"name a program of TOOL_COMMANDS: {known}.")
     if transport == ToolServer.Transport.HTTP:
         _check_url("url", url)
-    _check_secrets("env", secrets)
+
+
+def _check_handed(transport: str, secret: str, env: Sequence[str]) -> None:
+    """What would be handed to nobody was meant to be handed to somebody."""
+    is_program = transport == ToolServer.Transport.STDIO
+    if secret and is_program:
+        raise BadInput("secret", "it is sent to an address; name those of a program below.")
+    if env and not is_program:
+        raise BadInput("env", "a program is started with them; an address is sent its secret.")
+    _check_secrets("secret", [secret] if secret else [])
+    _check_secrets("env", env)
 
 
 def _check_url(field: str, url: str) -> None:

@@ -36,6 +36,11 @@ class ToolServer(models.Model):
         return self.slug
 
     @property
+    def secrets(self) -> list[str]:
+        """The names of all that it is handed."""
+        return [*([self.secret] if self.secret else []), *self.env]
+
+    @property
     def config(self) -> dict[str, Any]:
         """As the backend of a tool names it."""
         return {

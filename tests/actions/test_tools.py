@@ -726,6 +726,9 @@ def test_no_server_takes_the_place_of_another_tool(server: Path, ada: Actor) -> 
     assert current.backend["kind"] == "function"
 
 
+HTTP = {"transport": "http", "url": "https://example.com/mcp"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -734,7 +737,9 @@ def test_no_server_takes_the_place_of_another_tool(server: Path, ada: Actor) -> 
         {"command": "rm -rf /"},
         {"transport": "http", "url": "http://example.com/mcp"},
         {"env": ["SECRET_KEY"]},
-        {"secret": "DATABASE_URL"},
+        {"secret": "TOOL_SECRET_SHOP"},
+        HTTP | {"secret": "DATABASE_URL"},
+        HTTP | {"env": ["TOOL_SECRET_SHOP"]},
     ],
 )
 def test_what_cannot_be_a_server_is_refused(
