@@ -148,6 +148,17 @@ def is_own(version: ToolVersion, user: User) -> bool:
     return bool(settings.RULES_FOUR_EYES) and user.pk in authors
 
 
+def may_take_over(version: ToolVersion, user: User) -> bool:
+    """Whether saying the same as another did makes it theirs: then that one may approve of it.
+
+    Who saved the server and who said what its tool does could otherwise both only wait for a third.
+    """
+    server = version.tool.server
+    if server is None or server.changed_by_id != user.pk or version.is_approved:
+        return False
+    return version.created_by_id not in {None, user.pk}
+
+
 def approved_before(tool: Tool) -> ToolVersion | None:
     """What the newest approved version said, to hold another one against."""
     return tool.versions.exclude(approved_at=None).order_by("-approved_at").first()

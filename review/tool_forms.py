@@ -30,7 +30,8 @@ class ServerForm(forms.Form):
     slug = forms.SlugField(
         label="Name",
         max_length=50,
-        help_text="its tools are named after it, such as shop_get-order",
+        help_text="its tools are named after it, such as shop_get-order; "
+        "what is saved takes the place of a server of the same name",
         widget=forms.TextInput(attrs=_PLAIN),
     )
     transport = forms.ChoiceField(label="Where it is", choices=ToolServer.Transport)
@@ -49,12 +50,25 @@ class ServerForm(forms.Form):
         label="Secret",
         required=False,
         max_length=100,
-        help_text="the name of a variable of the workers that begins with TOOL_SECRET_",
+        help_text="for an address: the name of a variable of the workers that begins with "
+        "TOOL_SECRET_, and never the secret itself",
         widget=forms.TextInput(attrs=_PLAIN),
     )
+    env = forms.CharField(
+        label="Secrets of the program",
+        required=False,
+        max_length=2_000,
+        help_text="names of such variables, one per line; the program gets TOOL_SECRET_SHOP_KEY as "
+        "SHOP_KEY",
+        widget=forms.Textarea(attrs=_PLAIN | {"rows": 3}),
+    )
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, server: ToolServer | None = None, **options: Any) -> None:
+        if server is not None:
+            options["initial"] = server.config | {"env": "\n".join(server.env)}
         super().__init__(*args, **options)
+        # Tools are named after it, so another name is another server.
+        self.fields["slug"].disabled = server is not None
         names = sorted(settings.TOOL_COMMANDS)
         choices = [("", "None"), *((name, name) for name in names)]
         self.fields["command"] = forms.ChoiceField(
@@ -63,3 +77,6 @@ class ServerForm(forms.Form):
             help_text=self.fields["command"].help_text,
             choices=choices,
         )
+
+    def clean_env(self) -> list[str]:
+        return list(dict.fromkeys(self.cleaned_data["env"].split()))

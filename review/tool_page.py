@@ -53,6 +53,7 @@ def tool_page(user: User, tool: Tool) -> dict[str, Any]:
         "versions": queries.versions(tool),
         "waits": waits,
         "is_own": version is not None and queries.is_own(version, user),
+        "takes_over": version is not None and queries.may_take_over(version, user),
         "may_edit": may(user, "tools.edit"),
         "approve": _approve(tool),
         "kind": _kind(tool),

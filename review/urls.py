@@ -141,6 +141,7 @@ urlpatterns = [
     path("workflows/<slug:slug>/<int:number>/", workflows.workflow, name="workflow_version"),
     path("tools/", tools.tools, name="tools"),
     path("tools/servers/new/", tools.new_tool_server, name="new_tool_server"),
+    path("tools/servers/<slug:slug>/edit/", tools.tool_server, name="tool_server"),
     path("tools/servers/<slug:slug>/sync/", tools.sync_tools, name="sync_tools"),
     path("tools/<slug:name>/", tools.tool, name="tool"),
     path("tools/<slug:name>/approve/", tools.approve_tool, name="approve_tool"),

@@ -119,21 +119,40 @@ def _locked(name: str, server: ToolServer | None = None) -> Tool:
 
 
 def _put(actor: Actor, tool: Tool, wording: Wording, author: User | None) -> Saved:
-    """The caller holds the tool. What it said before once, and was approved, needs no other approval."""
-    known = tool.versions.filter(content_hash=wording.content_hash).first()
+    """The caller holds the tool. A version of its own, unless the current one says so already."""
+    current = tool.current
+    is_anothers = bool(current and author and tool_queries.may_take_over(current, author))
+    if current and current.content_hash == wording.content_hash and not is_anothers:
+        return Saved(current, is_new=False)
+    known = _gone_back_to(tool, wording) if author is None else None
     version = known or _new_version(author, tool, wording)
-    if tool.current_id != version.pk:
-        tool.current = version
-        tool.save(update_fields=["current"])
-        audit(
-            actor,
-            "tool.saved",
-            f"tool/{tool.name}",
-            version=version.number,
-            digest=version.digest,
-            approved=version.is_approved,
-        )
+    tool.current = version
+    tool.save(update_fields=["current"])
+    audit(
+        actor,
+        "tool.saved",
+        f"tool/{tool.name}",
+        version=version.number,
+        digest=version.digest,
+        approved=version.is_approved,
+    )
     return Saved(version, known is None)
+
+
+def _gone_back_to(tool: Tool, wording: Wording) -> ToolVersion | None:
+    """What was approved last, where its server says that again and nobody did anything in between.
+
+    It needs no other approval. Where somebody put another version there, or said that the server is
+    elsewhere, what was approved before is what they doubted.
+    """
+    before = tool_queries.approved_before(tool)
+    is_away = tool.current is not None and not tool.current.is_approved
+    if before is None or before.content_hash != wording.content_hash or not is_away:
+        return None
+    since = tool.versions.filter(number__gt=before.number)
+    if since.exclude(created_by=None, backend=before.backend).exists():
+        return None
+    return before
 
 
 def _put_alone(actor: Actor, tool: Tool, wording: Wording) -> Saved:
@@ -173,10 +192,10 @@ def approve(actor: Actor, name: str, number: int, digest_seen: str) -> ToolVersi
     version = tool.versions.filter(number=number).first() if tool else None
     if tool is None or version is None:
         raise NotFound("tool", f"{name} v{number}"[:100])
-    if version.is_approved:
-        return version
     if tool.current_id != version.pk:
         raise StageWrong(str(version), "older", "approve of it", "Look at the newest one.")
+    if version.is_approved:
+        return version
     if version.digest != digest_seen:
         raise StageWrong(str(version), "changed", "approve of it", "Look at what it says now.")
     _check_four_eyes(actor, version)
@@ -224,7 +243,8 @@ def save_server(
     env: Sequence[str] = (),
 ) -> ToolServer:
     _require(actor, "save servers of tools")
-    _check_server(slug, transport, command, url, [*env, *([secret] if secret else [])])
+    _check_server(slug, transport, command, url)
+    _check_handed(transport, secret, env)
     known = ToolServer.objects.select_for_update().filter(slug=slug).first()
     if known is None and ToolServer.objects.count() >= settings.TOOL_SERVERS_MAX:
         raise BadInput("slug", f"{slug} is new, and TOOL_SERVERS_MAX servers exist already.")
@@ -236,9 +256,7 @@ def save_server(
     return server
 
 
-def _check_server(
-    slug: str, transport: str, command: str, url: str, secrets: Iterable[str]
-) -> None:
+def _check_server(slug: str, transport: str, command: str, url: str) -> None:
     if not SLUG.fullmatch(slug):
         raise BadInput("slug", "use 1 to 50 small letters, digits and - only.")
     if transport not in ToolServer.Transport.values:
@@ -248,7 +266,17 @@ def _check_server(
         raise BadInput("command", f"name a program of TOOL_COMMANDS: {known}.")
     if transport == ToolServer.Transport.HTTP:
         _check_url("url", url)
-    _check_secrets("env", secrets)
+
+
+def _check_handed(transport: str, secret: str, env: Sequence[str]) -> None:
+    """What would be handed to nobody was meant to be handed to somebody."""
+    is_program = transport == ToolServer.Transport.STDIO
+    if secret and is_program:
+        raise BadInput("secret", "it is sent to an address; name those of a program below.")
+    if env and not is_program:
+        raise BadInput("env", "a program is started with them; an address is sent its secret.")
+    _check_secrets("secret", [secret] if secret else [])
+    _check_secrets("env", env)
 
 
 def _check_url(field: str, url: str) -> None:
@@ -388,24 +416,28 @@ def _stage_one(actor: Actor, server: ToolServer, name: str, offer: Offer, synced
 def _of_offer(server: ToolServer, offer: Offer, tool: Tool | None) -> Wording:
     """What people said of it stays where the server says the same, and else what they agreed on.
 
-    Of a new one it is believed that it changes something.
+    Of a new one it is believed that it changes something, and so it is of one of which somebody says so
+    that nobody agreed with yet.
     """
     backend: dict[str, Json] = {"kind": "mcp", "tool": offer.name, "server": server.config}
     said = Wording(description=offer.description, parameters=offer.parameters, backend=backend)
     current = tool.current if tool else None
     if tool is None or current is None:
         return said
-    known = current if current.is_approved else tool_queries.approved_before(tool)
-    if _says_the_same(said, current):
-        known = current
-    if known is None:
-        return said
+    if current.is_approved or _says_the_same(said, current):
+        return _as_agreed(said, current, current)
+    known = tool_queries.approved_before(tool)
+    return _as_agreed(said, known, current) if known else said
+
+
+def _as_agreed(said: Wording, known: ToolVersion, waits: ToolVersion) -> Wording:
+    """The stricter of both, where what waits says something else."""
     return replace(
         said,
-        kind=known.kind,
+        kind=Kind.WRITE if Kind.WRITE in {known.kind, waits.kind} else known.kind,
         timeout_s=known.timeout_s,
         action=known.action,
-        is_repeatable=known.is_repeatable,
+        is_repeatable=known.is_repeatable and waits.is_repeatable,
     )
 
 

@@ -115,7 +115,7 @@ def read(request: HttpRequest, name: ToolName) -> ToolOut:
     summary="Save a tool",
 )
 def put(request: HttpRequest, name: ToolName, wish: ToolIn) -> Status[Any]:
-    """201 for a new version, which waits for approval; 200 with one that said the same before."""
+    """201 for a new version, which waits for approval; 200 where the current one says so."""
     wording = Wording(**wish.model_dump(exclude={"owner"}))
     saved = save(actor_of(request), name, wording, owner=wish.owner)
     return Status(201 if saved.is_new else 200, _known(name))

@@ -36,6 +36,11 @@ class ToolServer(models.Model):
         return self.slug
 
     @property
+    def secrets(self) -> list[str]:
+        """The names of all that it is handed."""
+        return [*([self.secret] if self.secret else []), *self.env]
+
+    @property
     def config(self) -> dict[str, Any]:
         """As the backend of a tool names it."""
         return {
@@ -97,10 +102,6 @@ class ToolVersion(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tool", "number"], name="tool_version_number_unique"),
-            # A server that goes back to what was approved needs no other approval.
-            models.UniqueConstraint(
-                fields=["tool", "content_hash"], name="tool_version_content_unique"
-            ),
         ]
         indexes = [
             # Asked whenever an effect is released: which tool an action belongs to.

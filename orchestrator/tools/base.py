@@ -41,13 +41,11 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A tool as a server describes it."""
+    """A tool as a server describes it. Whether it says that it only reads, nobody believes and nobody asks."""
 
     name: str
     description: str
     parameters: Mapping[str, Json]
-    # What the server says about itself, and nobody believes: it only helps whoever approves.
-    says_it_reads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

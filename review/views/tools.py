@@ -10,9 +10,10 @@ from orchestrator import tool_queries
 from orchestrator.actions import tools as actions
 from orchestrator.actions.tools import approve, save_server
 from orchestrator.core.errors import BadInput, CountersignError
-from orchestrator.models import Tool
+from orchestrator.models import Tool, ToolServer
 from review import step_up
 from review.access import actor_of, person_of, requires
+from review.forms import show_error
 from review.tool_forms import ApproveForm, KindForm, ServerForm
 from review.tool_page import tool_page, tools_page
 
@@ -67,17 +68,31 @@ def change_tool(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("tools.edit")
 def new_tool_server(request: HttpRequest) -> HttpResponse:
-    form = ServerForm(request.POST if request.method == "POST" else None)
+    return _server_page(request, None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires("tools.edit")
+def tool_server(request: HttpRequest, slug: str) -> HttpResponse:
+    server = tool_queries.server(slug)
+    if server is None:
+        raise Http404
+    return _server_page(request, server)
+
+
+def _server_page(request: HttpRequest, server: ToolServer | None) -> HttpResponse:
+    form = ServerForm(request.POST if request.method == "POST" else None, server=server)
     if form.is_valid():
         try:
-            server = save_server(actor_of(request), **form.cleaned_data)
+            saved = save_server(actor_of(request), **form.cleaned_data)
         except BadInput as error:
-            form.add_error(error.field if error.field in form.fields else None, error.reason)
+            show_error(form, error)
         else:
-            messages.success(request, f"{server} is there. Next, read its tools.")
+            messages.success(request, f"{saved} is saved. Next, read its tools.")
             return redirect("tools")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    return render(request, "review/tool_server.html", {"form": form}, status=status)
+    facts = {"form": form, "server": server}
+    return render(request, "review/tool_server.html", facts, status=status)
 
 
 @require_POST

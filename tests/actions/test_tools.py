@@ -139,13 +139,15 @@ def test_who_only_reads_is_offered_nothing_that_writes(
 def test_whatever_changes_waits_again(
     ada: Actor, approve: Callable[..., ToolVersion], changes: dict[str, Any]
 ) -> None:
-    before = approve("refund")
+    approve("refund")
     changed = tools.save(ada, "refund", wording(**changes))
     assert (changed.is_new, changed.version.number) == (True, 2)
     assert why_not("refund") == tool_queries.WAITS
-    # Back to what was approved: nothing to look at.
-    assert tools.save(ada, "refund", wording()).version == before
-    assert why_not("refund") == ""
+    # Back to what was approved: somebody doubted it since.
+    back = tools.save(ada, "refund", wording())
+    assert (back.is_new, back.version.number) == (True, 3)
+    assert why_not("refund") == tool_queries.WAITS
+    assert tools.save(ada, "refund", wording()) == tools.Saved(back.version, is_new=False)
 
 
 def test_an_approval_is_of_what_was_looked_at(ada: Actor, zoe: Actor) -> None:
@@ -286,12 +288,12 @@ def test_another_wording_that_was_approved_since_is_not_called(
 
 
 def test_a_wording_of_before_is_not_called_either(
-    own: None, ada: Actor, approve: Callable[..., ToolVersion], propose: Propose
+    own: None, approve: Callable[..., ToolVersion], propose: Propose
 ) -> None:
-    first = approve("refund", description="As it was.")
-    approve("refund")
+    approve("refund", description="As it was.")
     made = refund(propose)
-    assert tools.save(ada, "refund", wording(description="As it was.")).version == first
+    approve("refund")
+    approve("refund", description="As it was.")
     assert "not what it was" in not_what_was_accepted(made)
 
 
@@ -507,6 +509,70 @@ def test_a_server_that_says_something_else_has_to_be_approved_anew(
     assert why_not("shop_changing") == ""
 
 
+def test_nobody_alone_undoes_what_somebody_says_of_a_tool(
+    approve: Callable[..., ToolVersion], ada: Actor, zoe: Actor
+) -> None:
+    approve("look", kind="read")
+    writes = tools.save(zoe, "look", wording()).version
+    back = tools.save(ada, "look", wording(kind="read")).version
+    assert (back.is_approved, why_not("look")) == (False, tool_queries.WAITS)
+    # Nor when that was agreed on.
+    writes = tools.save(zoe, "look", wording()).version
+    tools.approve(ada, "look", writes.number, writes.digest)
+    back = tools.save(ada, "look", wording(kind="read")).version
+    assert not back.is_approved
+    with pytest.raises(NotAllowed, match="Another admin"):
+        tools.approve(ada, "look", back.number, back.digest)
+    tools.approve(zoe, "look", back.number, back.digest)
+
+
+def approved_to_read(ada: Actor, zoe: Actor) -> ToolVersion:
+    """Of a server that Ada saved, and Zoe agrees with what Ada says of its tool."""
+    tools.sync(ada, "shop")
+    reads = tools.say_kind(ada, "shop_changing", kind="read", is_repeatable=True).version
+    return tools.approve(zoe, "shop_changing", reads.number, reads.digest)
+
+
+def test_no_server_undoes_what_somebody_says_of_its_tool(
+    server: Path, ada: Actor, zoe: Actor
+) -> None:
+    approved_to_read(ada, zoe)
+    tools.say_kind(zoe, "shop_changing", kind="write", is_repeatable=False)
+    for said in ("Does something else.", "Does something."):
+        server.write_text(said)
+        assert tools.sync(ada, "shop").changed == ["shop_changing"]
+        version = waiting("shop_changing")
+        assert (version.kind, version.is_repeatable) == ("write", False)
+        assert (version.description, version.created_by) == (said, zoe.user)
+
+
+def test_nobody_alone_takes_a_tool_back_to_where_its_server_was(
+    server: Path, ada: Actor, zoe: Actor, settings: Settings
+) -> None:
+    first = approved_to_read(ada, zoe)
+    settings.TOOL_COMMANDS |= {"mine": [*settings.TOOL_COMMANDS["shop"]]}
+    for command in ("mine", "shop"):
+        tools.save_server(ada, "shop", transport="stdio", command=command)
+        assert "shop_changing" in tools.sync(ada, "shop").changed
+    assert waiting("shop_changing").content_hash == first.content_hash
+
+
+def test_two_admins_are_enough_whoever_says_first_what_a_tool_does(
+    server: Path, ada: Actor, zoe: Actor
+) -> None:
+    tools.sync(ada, "shop")
+    said = tools.say_kind(zoe, "shop_echo", kind="read", is_repeatable=False).version
+    for admin in (ada, zoe):
+        with pytest.raises(NotAllowed, match="Another admin"):
+            tools.approve(admin, "shop_echo", said.number, said.digest)
+    # Whose server it is says so as well, and the other one agrees.
+    same = tools.say_kind(ada, "shop_echo", kind="read", is_repeatable=False)
+    assert (same.is_new, same.version.created_by) == (True, ada.user)
+    assert not tools.say_kind(zoe, "shop_echo", kind="read", is_repeatable=False).is_new
+    tools.approve(zoe, "shop_echo", same.version.number, same.version.digest)
+    assert why_not("shop_echo") == ""
+
+
 def test_a_tool_that_its_server_dropped_is_not_offered(
     server: Path, ada: Actor, zoe: Actor, settings: Settings
 ) -> None:
@@ -660,6 +726,9 @@ def test_no_server_takes_the_place_of_another_tool(server: Path, ada: Actor) -> 
     assert current.backend["kind"] == "function"
 
 
+HTTP = {"transport": "http", "url": "https://example.com/mcp"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -668,7 +737,9 @@ def test_no_server_takes_the_place_of_another_tool(server: Path, ada: Actor) -> 
         {"command": "rm -rf /"},
         {"transport": "http", "url": "http://example.com/mcp"},
         {"env": ["SECRET_KEY"]},
-        {"secret": "DATABASE_URL"},
+        {"secret": "TOOL_SECRET_SHOP"},
+        HTTP | {"secret": "DATABASE_URL"},
+        HTTP | {"env": ["TOOL_SECRET_SHOP"]},
     ],
 )
 def test_what_cannot_be_a_server_is_refused(

@@ -96,6 +96,7 @@ PAGES: dict[str, str] = {
     # Contracts and routing.
     "tools": "tools.view",
     "new_tool_server": "tools.edit",
+    "tool_server": "tools.edit",
     "sync_tools": "tools.edit",
     "tool": "tools.view",
     "approve_tool": "tools.edit",

@@ -112,6 +112,53 @@ def test_a_server_is_added_and_read(
     assert ada.post("/tools/servers/none/sync/").status_code == 404
 
 
+def test_whose_server_it_is_hears_how_another_can_approve(
+    cast: Cast, sign_in: Callable[..., Client], zoe: Client
+) -> None:
+    tool = save(cast)
+    server = ToolServer.objects.create(slug="shop", transport="stdio", changed_by=cast.ada)
+    Tool.objects.filter(pk=tool.pk).update(server=server)
+    zoe.post("/tools/refund/change/", {"kind": "read"})
+    ada = sign_in(cast.ada)
+    assert "Say below what it does as well, and rolf can approve" in ada.get("/tools/refund/").text
+    assert "another admin has to approve" in zoe.get("/tools/refund/").text
+    ada.post("/tools/refund/change/", {"kind": "read"})
+    assert "another admin has to approve" in ada.get("/tools/refund/").text
+    assert "Approve version 3" in zoe.get("/tools/refund/").text
+
+
+def test_a_program_is_given_secrets_by_their_names(
+    ada: Client, sign_in: Callable[..., Client], cast: Cast, settings: Settings
+) -> None:
+    settings.TOOL_COMMANDS = {"shop": ["true"], "other": ["true"]}
+    form = {"slug": "shop", "transport": "stdio", "command": "shop"}
+    names = "TOOL_SECRET_SHOP_KEY\r\n  TOOL_SECRET_FILES \r\n\r\nTOOL_SECRET_FILES"
+    answer = ada.post("/tools/servers/new/", form | {"env": "TOOL_SECRET_X\nsk-4711"})
+    assert (answer.status_code, ToolServer.objects.count()) == (422, 0)
+    assert "a secret is named TOOL_SECRET_… in capitals" in answer.text
+    assert ada.post("/tools/servers/new/", form | {"env": names}).status_code == 302
+    assert ToolServer.objects.get().env == ["TOOL_SECRET_SHOP_KEY", "TOOL_SECRET_FILES"]
+    assert "with TOOL_SECRET_SHOP_KEY, TOOL_SECRET_FILES" in ada.get("/tools/").text
+    assert "/tools/servers/shop/edit/" not in sign_in(cast.rita).get("/tools/").text
+
+
+def test_a_server_is_edited_under_its_name(ada: Client, settings: Settings) -> None:
+    settings.TOOL_COMMANDS = {"shop": ["true"], "other": ["true"]}
+    form = {"transport": "stdio", "command": "shop", "env": "TOOL_SECRET_SHOP"}
+    assert "takes the place of a server" in ada.get("/tools/servers/new/").text
+    ada.post("/tools/servers/new/", form | {"slug": "shop"})
+    page = ada.get("/tools/servers/shop/edit/").text
+    assert "TOOL_SECRET_SHOP</textarea>" in page
+    assert '<option value="shop" selected>' in page
+    edited = form | {"slug": "elsewhere", "command": "other", "env": ""}
+    answer = ada.post("/tools/servers/shop/edit/", edited | {"secret": "TOOL_SECRET_SHOP"})
+    assert (answer.status_code, "name those of a program below" in answer.text) == (422, True)
+    assert ada.post("/tools/servers/shop/edit/", edited).status_code == 302
+    server = ToolServer.objects.get()
+    assert (server.slug, server.command, server.env) == ("shop", "other", [])
+    assert ada.get("/tools/servers/none/edit/").status_code == 404
+
+
 def test_no_line_of_a_tool_passes_for_one_of_ours(cast: Cast, zoe: Client) -> None:
     save(cast, description="Looks.\nkind: Reads\nbackend:")
     page = re.sub(r"<[^>]+>", "", zoe.get("/tools/refund/").text)

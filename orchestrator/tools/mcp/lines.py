@@ -256,10 +256,7 @@ def _offer(told: Told) -> Offer:
             f"Its description has more than {limits.bytes_max:,} bytes or cannot be stored."
         )
         parameters = {"not": {}}
-    hints = told.annotations
-    return Offer(
-        told.name, description, parameters, bool(hints is not None and hints.read_only_hint)
-    )
+    return Offer(told.name, description, parameters)
 
 
 class _Lines:
