@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -16,6 +16,8 @@ NOTE_LENGTH_MAX = 2_000
 _TEXT = {"autocapitalize": "none", "spellcheck": "false"}
 _CODE = {"class": "mono", "rows": 6, **_TEXT}
 _NOTHING = [("", "none")]
+# What a recorded agent is told that is no step.
+_RECORDED = {"trajectory", "in_time"}
 
 
 def _note(label: str = "Why", *, required: bool = True) -> forms.CharField:
@@ -96,13 +98,56 @@ class _JsonField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value).strip()
-        try:
-            found = json.loads(text) if text else {}
-        except ValueError as error:
-            raise forms.ValidationError(f"It is no JSON: {error}.") from error
+        return self.check(self.read(text) if text else {})
+
+    def read(self, text: str) -> Any:
+        return _read(text, "It")
+
+    def check(self, found: Any) -> Any:
         if not isinstance(found, dict):
             raise forms.ValidationError("It has to be an object: { … }.")
         return found
+
+
+class _SettingsField(_JsonField):
+    """Of a recorded agent the steps are enough: as a list, or one a line as in a file of JSONL."""
+
+    def read(self, text: str) -> Any:
+        try:
+            return super().read(text)
+        except forms.ValidationError:
+            lines = [
+                (number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()
+            ]
+            if len(lines) < 2 or not _is_json(lines[0][1]):
+                raise
+            return [_read(line, f"Line {number}") for number, line in lines]
+
+    def check(self, found: Any) -> Any:
+        """It takes the adapter to know what is meant: the form checks."""
+        return found
+
+    def of(self, adapter: str, found: Any) -> Any:
+        if adapter == "recorded":
+            is_step = isinstance(found, dict) and found and not found.keys() & _RECORDED
+            steps = [found] if is_step else found
+            found = {"trajectory": steps} if isinstance(steps, list) else steps
+        return super().check(found)
+
+
+def _read(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise forms.ValidationError(f"{what} is no JSON: {error}.") from error
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class VersionForm(forms.Form):
@@ -124,9 +169,10 @@ class VersionForm(forms.Form):
         label="Limits",
         help_text=f"As a JSON object of {', '.join(LIMITS['llm'])}; an agent over HTTP has the first two.",
     )
-    parameters = _JsonField(
+    parameters = _SettingsField(
         label="Settings of the adapter",
-        help_text="As a JSON object: “temperature”, what a script “says”, the name of a “function”.",
+        help_text="As a JSON object: “temperature”, what a script “says”, the name of a “function”. "
+        "Of a recorded agent its steps alone, one a line or as a list, will do.",
     )
     contract = forms.ChoiceField(required=False, label="Contract that its answers keep")
     label = forms.CharField(
@@ -139,6 +185,11 @@ class VersionForm(forms.Form):
         super().__init__(*args, **more)
         choices = [*_NOTHING, *((name, name) for name in contracts)]
         self.fields["contract"].choices = choices  # type: ignore[attr-defined]
+
+    def clean_parameters(self) -> Any:
+        field = cast(_SettingsField, self.fields["parameters"])
+        adapter, found = self.cleaned_data.get("adapter", ""), self.cleaned_data["parameters"]
+        return field.of(adapter, found)
 
     @property
     def wish(self) -> Wish:

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from orchestrator.actions import contracts
 from orchestrator.actions.actor import Actor, audit, require
-from orchestrator.core import definitions
+from orchestrator.agents.registry import SCHEMAS
+from orchestrator.core import definitions, schemas
 from orchestrator.core.codec import Json, canonical
 from orchestrator.core.errors import AgentChanged, BadInput, NotFound, Problem
 from orchestrator.core.policy import agent_versions as core
@@ -43,9 +44,11 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+/-]{0,99}")
 _NEEDED = {"function": {"function"}, "recorded": {"trajectory"}}
 _TAKEN: dict[str, set[str]] = {
     "function": {"function", "options"},
-    "recorded": {"trajectory"},
+    "recorded": {"trajectory", "in_time"},
     "scripted": {"says", "turns", "takes_ms", "usage", "fails"},
 }
+# A definition may say the same of one that it brings itself.
+_AS_IN_DEFINITIONS = ("recorded", "scripted")
 _TAKEN_NAME = (
     "“{}” is an agent that is kept here, and this is another: name that one, of the kind agent, or "
     "call this one otherwise"
@@ -288,8 +291,10 @@ def _check_parameters(adapter: str, parameters: Mapping[str, Any]) -> None:
         raise BadInput("settings", f"a {adapter} agent needs “{lacking[0]}”.")
     if adapter == "function" and not isinstance(parameters["function"], str):
         raise BadInput("settings", "“function” has to be the name of a function.")
-    if adapter == "recorded" and not isinstance(parameters["trajectory"], list):
-        raise BadInput("settings", "“trajectory” has to be a list.")
+    if adapter in _AS_IN_DEFINITIONS:
+        whole = {**parameters, "kind": adapter, "name": "agent"}
+        for problem in schemas.check(SCHEMAS[adapter], whole)[:1]:
+            raise BadInput("settings", f"{str(problem).rstrip('.')}.")
 
 
 def _check_label(agent: Agent, label: str) -> None:

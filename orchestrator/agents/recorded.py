@@ -57,7 +57,13 @@ _PIECE = _object(
     ("kind", "name", "began_ms", "took_ms"),
 )
 _ASK = _object(
-    {"key": {"type": "string"}, "tool": {"type": "string"}, "args": {"type": "object"}},
+    {
+        "key": {"type": "string"},
+        "tool": {"type": "string"},
+        "args": {"type": "object"},
+        "rationale": {"type": "string", "maxLength": 20_000},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+    },
     ("key", "tool", "args"),
 )
 _FAILS = _object(

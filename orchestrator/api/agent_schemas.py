@@ -152,7 +152,9 @@ class EndpointIn(Strict):
         extra="forbid", strict=True, json_schema_extra={"examples": [ENDPOINT]}
     )
 
-    provider: Literal["openai_compatible", "openai", "anthropic", "google", "mistral", "http"]
+    provider: Literal[
+        "openai_compatible", "openai", "anthropic", "google", "mistral", "groq", "http"
+    ]
     base_url: Annotated[Text, Field(min_length=1, max_length=2_000)]
     region: Annotated[Text, Field(max_length=100)] = ""
     is_local: bool = False

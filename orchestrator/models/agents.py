@@ -20,11 +20,15 @@ class Endpoint(models.Model):
     """Where agents send what they are handed: a model's address, and what data it may see."""
 
     class Provider(models.TextChoices):
-        OPENAI_COMPATIBLE = "openai_compatible", "Speaks the chat-completions protocol"
+        OPENAI_COMPATIBLE = (
+            "openai_compatible",
+            "Speaks the chat-completions protocol, such as Ollama and vLLM",
+        )
         OPENAI = "openai", "OpenAI"
         ANTHROPIC = "anthropic", "Anthropic"
         GOOGLE = "google", "Google"
         MISTRAL = "mistral", "Mistral"
+        GROQ = "groq", "Groq"
         HTTP = "http", "A service of your own"
 
     class Auth(models.TextChoices):

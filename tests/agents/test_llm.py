@@ -167,7 +167,7 @@ def test_an_output_by_schema_comes_as_the_arguments_of_a_tool(chat: ChatServer) 
 
 def test_an_output_by_schema_comes_natively_where_the_endpoint_says_so(chat: ChatServer) -> None:
     chat.says('{"total": 7}')
-    assert ask(chat, output=TOTAL, endpoint={"output": "native"}).output == {"total": 7}
+    assert ask(chat, output=TOTAL, settings={"output": "native"}).output == {"total": 7}
     assert chat.asked[0]["response_format"]["type"] == "json_schema"
     assert "tools" not in chat.asked[0]
 
@@ -221,7 +221,7 @@ def test_an_answer_of_nothing_but_lines_is_read_at_once(text: str) -> None:
 
 def test_a_stream_says_the_same_with_its_usage(chat: ChatServer) -> None:
     chat.says(Says(calls=[("final_answer", {"total": 7})]), "It is 7 EUR.")
-    streaming = {"endpoint": {"stream": True}}
+    streaming = {"settings": {"stream": True}}
     answer = ask(chat, output=TOTAL, **streaming)
     assert answer.output == {"total": 7}
     assert answer.usage == Usage(100, 10, 350)
@@ -551,7 +551,7 @@ def test_faults_say_what_they_are(
 ) -> None:
     chat.says(turn)
     with pytest.raises(kind, match=says) as failure:
-        ask(chat, endpoint={"stream": stream})
+        ask(chat, settings={"stream": stream})
     assert type(failure.value) is kind
     assert failure.value.who == "llm refund-agent"
     assert len(chat.asked) == 1
@@ -573,7 +573,7 @@ def test_a_slow_one_is_given_up_on_in_time(chat: ChatServer, stream: bool) -> No
     chat.says(Says("a b c d e f g h i j", wait_s=0 if stream else 5, pause_s=0.4))
     began = time.monotonic()
     with pytest.raises(AgentTimedOut, match=r"within 0\.6 s") as failure:
-        ask(chat, timeout_s=0.6, endpoint={"stream": stream})
+        ask(chat, timeout_s=0.6, settings={"stream": stream})
     assert time.monotonic() - began < 2.5
     assert failure.value.usage.money_micros is None
 
@@ -591,7 +591,7 @@ def test_a_huge_answer_is_cut_off(chat: ChatServer, settings: Settings, stream: 
     settings.MODEL_ANSWER_BYTES_MAX = 50_000
     chat.says(Says("x " * 100_000))
     with pytest.raises(OutputInvalid, match="more than 50,000 bytes"):
-        ask(chat, endpoint={"stream": stream})
+        ask(chat, settings={"stream": stream})
 
 
 def test_a_packed_answer_is_not_unpacked(chat: ChatServer) -> None:
@@ -684,7 +684,7 @@ def test_nor_is_its_beginning_where_what_is_told_ends(chat: ChatServer) -> None:
 def test_nor_is_one_that_stands_in_an_answer(chat: ChatServer, stream: bool) -> None:
     wish = ("orders_look_up", {"order": f"Bearer {KEY}", KEY: [KEY]})
     chat.says(Says(calls=[wish]), f"It is {KEY}.")
-    answer = ask(chat, endpoint={"stream": stream}, tools=[LOOK_UP])
+    answer = ask(chat, settings={"stream": stream}, tools=[LOOK_UP])
     assert "It is •••." in str(answer.output)
     assert len([piece for piece in answer.pieces if piece.kind == "model"]) == 2
     assert KEY not in repr(answer)
@@ -699,7 +699,6 @@ def test_nor_is_one_that_stands_in_an_answer(chat: ChatServer, stream: bool) -> 
     [
         ({"provider": "carrier-pigeon"}, "known are openai"),
         ({"base_url": ""}, "has no base_url"),
-        ({"output": "song"}, "known are tool and native"),
         ({"api_key": "", "api_key_env": "SECRET_KEY"}, "has to end in _API_KEY"),
         ({"api_key": "", "api_key_env": "NOT_THERE_API_KEY"}, "NOT_THERE_API_KEY_HOST"),
         ({"base_url": "ftp://127.0.0.1/"}, "has to begin with https"),
@@ -749,6 +748,8 @@ def test_a_stage_cannot_be_a_model_by_itself() -> None:
 def test_settings_that_are_not_the_versions_to_say_are_refused(chat: ChatServer) -> None:
     with pytest.raises(AgentError, match="extra_headers"):
         ask(chat, settings={"extra_headers": {"X": "1"}})
+    with pytest.raises(AgentError, match="known are tool and native"):
+        ask(chat, settings={"output": "song"})
     chat.says("7")
     ask(chat, settings={"temperature": 0.2})
     assert chat.asked[0]["temperature"] == 0.2

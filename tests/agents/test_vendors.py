@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 
 from orchestrator.agents.base import AgentAnswer
+from orchestrator.agents.llm import endpoint
 from orchestrator.agents.llm.agent import Llm
 from orchestrator.agents.llm.providers import VENDORS, Vendor
+from orchestrator.api.agent_schemas import EndpointIn
 from orchestrator.core.errors import AgentError, AgentTimedOut, AgentUnavailable, OutputInvalid
+from orchestrator.models import Endpoint
 from tests.agents.chat_server import ChatServer, Says, chat_server
 from tests.agents.conftest import make_call
 from tests.agents.model_fixtures import nothing_is_left, stay_here  # noqa: F401  (fixtures)
@@ -98,16 +101,22 @@ def vendor(request: pytest.FixtureRequest) -> str:
 
 
 def ask(chat: ChatServer, vendor: str, **call: Any) -> AgentAnswer:
-    endpoint = {"slug": "here", "provider": vendor, "base_url": chat.url, "api_key": KEY}
+    where = {"slug": "here", "provider": vendor, "base_url": chat.url, "api_key": KEY}
     config = {
         "kind": "llm",
         "name": "clerk",
         "version": 1,
         "model": "small-1",
         "prompt": "You add up invoices.",
-        "endpoint": endpoint,
+        "endpoint": where,
     }
     return Llm().call(make_call(config, **call))
+
+
+def test_all_that_can_be_chosen_can_be_asked() -> None:
+    choices = set(Endpoint.Provider.values)
+    assert choices == {*endpoint.VENDORS, endpoint.COMPATIBLE, "http"}
+    assert choices == set(get_args(EndpointIn.model_fields["provider"].annotation))
 
 
 def test_it_answers(chat: ChatServer, vendor: str) -> None:

@@ -1,5 +1,6 @@
 """The pages of agents and endpoints: what they show, what they ask for, and what they refuse."""
 
+import json
 import re
 from typing import Any
 
@@ -189,6 +190,65 @@ def test_a_version_that_could_not_work_is_refused_in_words(
     assert refused.status_code == 422
     assert said in refused.text
     assert "A shorter one." in refused.text
+    assert not AgentVersion.objects.exists()
+
+
+STEPS = [{"turn": 1, "output": {"total": 7}}, {"turn": 2, "fails": {"code": "agent-refused"}}]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        json.dumps({"trajectory": STEPS}),
+        json.dumps(STEPS, indent=2),
+        "\n".join(json.dumps(step) for step in STEPS),
+        "\n\n".join(json.dumps(step) for step in STEPS) + "\r\n",
+    ],
+)
+def test_a_recording_is_pasted_as_it_lies_in_its_file(
+    ada: Client, cast: Cast, written: str
+) -> None:
+    versions.keep(cast.ada)
+    recorded = VERSION | {"adapter": "recorded", "parameters": written}
+    assert ada.post("/agents/clerk/versions/new/", recorded).status_code == 302
+    assert AgentVersion.objects.get().parameters == {"trajectory": STEPS}
+
+
+def test_one_step_is_a_recording_and_it_may_take_its_time(ada: Client, cast: Cast) -> None:
+    versions.keep(cast.ada)
+    for written in (STEPS[0], {"trajectory": STEPS[:1], "in_time": True}):
+        recorded = VERSION | {"adapter": "recorded", "parameters": json.dumps(written)}
+        recorded["base"] = AgentVersion.objects.count()
+        assert ada.post("/agents/clerk/versions/new/", recorded).status_code == 302
+    told = [one.parameters for one in AgentVersion.objects.order_by("number")]
+    assert told == [
+        {"trajectory": STEPS[:1]},
+        {"trajectory": STEPS[:1], "in_time": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('{"output": 1}\n\n{"output": ', "Line 3 is no JSON"),
+        ('{"output": 1}\n7', "/trajectory/1"),
+        ('{"outputs": 1}', "/trajectory/0"),
+        ('{\n"trajectory": [', "It is no JSON"),
+        ("[]", "/trajectory"),
+        ("", "needs “trajectory”"),
+        ("7", "It has to be an object"),
+        ('{"trajectory": [{"fails": {"code": "tired"}}]}', "/trajectory/0/fails/code"),
+        ("[" * 100_000, "It is no JSON"),
+    ],
+)
+def test_what_is_no_recording_is_refused_at_its_place(
+    ada: Client, cast: Cast, written: str, said: str
+) -> None:
+    versions.keep(cast.ada)
+    recorded = VERSION | {"adapter": "recorded", "parameters": written}
+    refused = ada.post("/agents/clerk/versions/new/", recorded)
+    assert refused.status_code == 422
+    assert said in refused.text
     assert not AgentVersion.objects.exists()
 
 

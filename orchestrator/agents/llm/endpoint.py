@@ -20,8 +20,8 @@ VENDORS = {
     "mistral": "https://api.mistral.ai",
     "groq": "https://api.groq.com/openai/v1",
 }
-# Speak the chat-completions protocol at an address of their own.
-COMPATIBLE = ("openai_compatible", "ollama", "vllm")
+# Speaks the chat-completions protocol at an address of its own.
+COMPATIBLE = "openai_compatible"
 OUTPUTS = ("tool", "native")
 
 
@@ -66,13 +66,13 @@ def read(config: Mapping[str, Any]) -> Endpoint:
             "it has no endpoint. A language model is asked through a version of an agent, which names one."
         )
     wishes = config.get("settings") or {}
-    provider = str(told.get("provider", "")).replace("-", "_")
-    if provider not in {*VENDORS, *COMPATIBLE}:
-        known = ", ".join((*VENDORS, *COMPATIBLE))
+    provider = str(told.get("provider", ""))
+    if provider not in {*VENDORS, COMPATIBLE}:
+        known = ", ".join((*VENDORS, COMPATIBLE))
         raise AgentError(f"its endpoint is of the provider {provider!r}; known are {known}.")
-    output = wishes.get("output", told.get("output")) or OUTPUTS[0]
+    output = wishes.get("output") or OUTPUTS[0]
     if output not in OUTPUTS:
-        raise AgentError(f"its endpoint gives outputs by {output!r}; known are tool and native.")
+        raise AgentError(f"its settings ask for outputs by {output!r}; known are tool and native.")
     if told.get("auth") == "hmac":
         raise AgentError("its endpoint signs with its key, which no language model can check.")
     base_url = _base_url(provider, str(told.get("base_url") or ""))
@@ -84,12 +84,12 @@ def read(config: Mapping[str, Any]) -> Endpoint:
         api_key="" if told.get("auth") == "none" else key_of(told, base_url, is_vendor=is_vendor),
         price=_price(told.get("price")),
         output=output,
-        is_streamed=bool(wishes.get("stream", told.get("stream", False))),
+        is_streamed=bool(wishes.get("stream", False)),
     )
 
 
 def _base_url(provider: str, told: str) -> str:
-    if not told and provider in COMPATIBLE:
+    if not told and provider == COMPATIBLE:
         raise AgentError("its endpoint has no base_url, such as http://localhost:11434/v1.")
     return (told or VENDORS[provider]).rstrip("/")
 
