@@ -1,6 +1,7 @@
 """Why an item is not to be had: who was faster, and what they did."""
 
 from orchestrator.core.errors import AlreadyDecided, Conflict, HeldByOther
+from orchestrator.engine.project import GAVE_UP
 from orchestrator.models import ReviewItem
 
 # What each verdict made of an item, as lists and sentences say it.
@@ -26,7 +27,8 @@ def closed(item: ReviewItem) -> AlreadyDecided:
     last = decided.order_by("-pk").first()
     at = item.closed_at.isoformat(timespec="seconds") if item.closed_at else ""
     if item.status == ReviewItem.Status.WITHDRAWN:
-        return AlreadyDecided("The run", f"over ({item.closed_because})", at)
+        what = "past it" if item.closed_because == GAVE_UP else "over"
+        return AlreadyDecided("The run", f"{what} ({item.closed_because})", at)
     if last is None or item.status == ReviewItem.Status.EXPIRED:
         return AlreadyDecided("The deadline", "expired", at)
     return AlreadyDecided(last.reviewer.get_username(), PAST[last.verdict], at)

@@ -42,11 +42,14 @@ from orchestrator.core.errors import (
     TargetChanged,
     TooLateToUndo,
 )
+from orchestrator.core.patterns.leaving import is_waited_for
+from orchestrator.core.state import ENDED
 from orchestrator.engine import audits, notices, quarantine
 from orchestrator.engine.advance import Step, advance, complete
 from orchestrator.engine.claim import Claimed
 from orchestrator.engine.opening import open_item
 from orchestrator.engine.plans import definition_of, plan_of
+from orchestrator.engine.project import GAVE_UP
 from orchestrator.failpoints import failpoint
 from orchestrator.models import (
     Batch,
@@ -412,11 +415,18 @@ def check_open(actor: Actor, item: ReviewItem, seen: Seen) -> None:
 
 
 def _check_wanted(item: ReviewItem, verdict: str) -> None:
-    """A run that failed or was cancelled has no use for it any more: nothing of it is begun."""
-    run, approves = item.run, verdict == Decision.Verdict.APPROVE
-    if approves and run.status in {Run.Status.FAILED, Run.Status.CANCELLED}:
-        at = run.ended_at.isoformat(timespec="seconds") if run.ended_at else ""
+    """A run that is over or past the work that asked has no use for it: nothing of it is begun.
+
+    Runs from before still have such items open; those of today withdraw them.
+    """
+    run = item.run
+    if verdict != Decision.Verdict.APPROVE or plan_of(run.workflow_version_id).pattern == "direct":
+        return
+    at = run.ended_at.isoformat(timespec="seconds") if run.ended_at else ""
+    if run.status in ENDED:
         raise AlreadyDecided("The run", f"over ({run.status}), so nothing of it runs any more", at)
+    if item.proposal_id and not is_waited_for(run.canonical_state, item.proposal_id):
+        raise AlreadyDecided("The run", f"past it ({GAVE_UP})", at)
 
 
 def check_person(actor: Actor, item: ReviewItem, verdict: str) -> None:

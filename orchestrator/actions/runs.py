@@ -244,6 +244,7 @@ def _begin(
         # Only its judge needs chance, in the order in which it hears the members.
         seed=_seed(run.pk) if pattern == "consensus" else 0,
         cancels_below=_starts_others(plan_of(version.pk)),
+        withdraws=True,
         **heard.to_json(),
         classes=classes,
     )

@@ -28,7 +28,16 @@ from orchestrator.core.commands import (
     TellParent,
 )
 from orchestrator.core.errors import IllegalTransition
-from orchestrator.core.patterns import consensus, machine, mesh, pipeline, router, supervisor, work
+from orchestrator.core.patterns import (
+    consensus,
+    leaving,
+    machine,
+    mesh,
+    pipeline,
+    router,
+    supervisor,
+    work,
+)
 from orchestrator.core.patterns import parts as parts_of
 from orchestrator.core.plan import DIRECT, Plan, Work
 from orchestrator.core.state import Moment, Part, ProposalState, RunState, WorkState
@@ -121,7 +130,8 @@ def evolve(plan: Plan, state: RunState, event: ev.Event, moment: Moment) -> RunS
     after = _HANDLERS[type(event)](plan, state, event, moment)
     after = hearing.follow(state, after, event, moment)
     after = classes.follow(after, event)
-    return _finish(plan, mesh.check(plan, after) if plan.mesh else budgets.check(plan, after))
+    after = mesh.check(plan, after) if plan.mesh else budgets.check(plan, after)
+    return leaving.withdraw(_finish(plan, after))
 
 
 def decide(plan: Plan, before: RunState, after: RunState, event: ev.Event) -> list[Command]:
@@ -335,6 +345,7 @@ def _start(plan: Plan, state: RunState, event: ev.RunStarted, moment: Moment) ->
         delegations=event.delegations,
         seed=event.seed,
         cancels_below=event.cancels_below,
+        withdraws=event.withdraws,
     )
     if plan.pattern == "direct":
         return started

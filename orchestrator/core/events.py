@@ -38,6 +38,8 @@ class RunStarted(Event):
     seed: int = 0
     # Runs that it started and waits for no longer are cancelled. Those of earlier runs ran on.
     cancels_below: bool = False
+    # What it asked for and waits for no longer is withdrawn. In earlier runs people could still approve it.
+    withdraws: bool = False
     # What tools had said to the run that started it, or that it is too much to follow.
     untrusted: tuple[Json, ...] = ()
     taints_all: bool = False

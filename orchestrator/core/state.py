@@ -221,6 +221,8 @@ class RunState:
     seed: int = 0
     # Whether runs that it started and waits for no longer are cancelled.
     cancels_below: bool = False
+    # Whether what it asked for and waits for no longer is withdrawn.
+    withdraws: bool = False
     # Of those, the ones that have ended since: what they spent is counted.
     settled: tuple[str, ...] = ()
     # The rounds that are over, and what has to be said about how the run went.

@@ -23,6 +23,7 @@ from orchestrator.models import AuditEntry, Command, Effect, Proposal, ReviewIte
 from orchestrator.models.ids import new_id
 
 DEADLINE = "deadline"
+GAVE_UP = "the run gave up on the work that asked for this"
 
 
 @dataclass(slots=True)
@@ -107,8 +108,8 @@ class Projection:
             known = before.proposals.get(key)
             if known is None or known.status != proposal.status:
                 self.statuses[key] = proposal.status
-                if known and known.status == "in_review" and proposal.status == "withdrawn":
-                    self.moot[str(proposal.item)] = f"the run {after.status}"
+                if proposal.status == "withdrawn" and proposal.item:
+                    self.moot[proposal.item] = _why_withdrawn(after)
 
     def _see_works(self, before: RunState, after: RunState, event: ev.Event) -> None:
         """A question whose work ended without an answer, or was begun anew."""
@@ -206,6 +207,11 @@ def _ask_about(
         due_at=at + timedelta(hours=settings.REVIEW_DUE_HOURS),
         pk=event.item or new_id("rev"),
     )
+
+
+def _why_withdrawn(after: RunState) -> str:
+    stopped = after.status in {"failed", "cancelled"}
+    return f"the run {after.status}" if stopped else GAVE_UP
 
 
 def _close(item: str, why: str) -> None:

@@ -139,7 +139,8 @@ class HostileOrders(RuleBasedStateMachine):
         values = {"workflow": "main", "version": 1, "intent": intent, "lineage": lineage}
         if self.plan.pattern != "direct" and parent:
             values |= {"parent": parent, "parent_work": "sub"}
-        self.tell(ev.RunStarted(pattern=self.plan.pattern, cancels_below=True, **values))
+        values |= {"cancels_below": True, "withdraws": self.plan.pattern != "direct"}
+        self.tell(ev.RunStarted(pattern=self.plan.pattern, **values))
 
     # What an honest engine would say -------------------------------------------------------
 
@@ -415,6 +416,16 @@ class HostileOrders(RuleBasedStateMachine):
     def what_is_over_stays_as_it_is(self) -> None:
         for known in self.state.rounds:
             assert not any(part.is_open for part in known.parts)
+
+    @invariant()
+    def nothing_is_undecided_that_nobody_waits_for(self) -> None:
+        for name, proposal in self.state.proposals.items():
+            if proposal.work and proposal.status in {"evaluating", "in_review"}:
+                work = self.state.works[proposal.work]
+                assert not self.state.has_ended, name
+                assert work.status not in OVER, name
+                asks = [ask.proposal for part in work.parts for ask in part.asks]
+                assert name in {work.proposal, *asks}, name
 
     @invariant()
     def it_is_clear_why_a_run_failed(self) -> None:

@@ -784,6 +784,23 @@ def cancelled_with_what_is_undecided() -> Story:
     return story
 
 
+def supervisor_that_gives_up_what_was_asked_for() -> Story:
+    """What is asked for once more is another proposal, and the only one that can be approved."""
+    story = Story(supervisor(rounds=2), {"want": "all"}, withdraws=True)
+    for proposal in ("p1", "p2"):
+        story.finish("plan", tasks("find:a"))
+        at = story.ask("tasks")
+        story.tell(received("tasks", proposal, asked=at, ask=1))
+        story.tell(disposed("hold", proposal))
+        if proposal == "p1":
+            story.time_passes(600)
+    story.tell(approved("p2"))
+    story.execute("p2")
+    story.finish("tasks", "A", turn=2)
+    story.finish("synthesis", {"result": "A"})
+    return story
+
+
 def supervisor_that_cost_too_much() -> Story:
     story = _supervised(stops_at={"tokens": 0, "money_micros": 50})
     story.finish("tasks", "A", money_micros=60)
@@ -1012,6 +1029,7 @@ STORIES: dict[str, Callable[[], Story]] = {
         machine_without_a_way_out,
         supervisor_in_two_rounds,
         supervisor_past_its_deadline,
+        supervisor_that_gives_up_what_was_asked_for,
         child_given_up_by_its_supervisor,
         child_paid_for_after_it_was_given_up,
         cancelled_with_what_is_undecided,

@@ -43,7 +43,7 @@ class Agent:
         }
         if self._fails and self.world.strikes("agents fail", 1):
             return ev.WorkFailed(error=_error("away", self._chance.random() < 0.8), **cost)
-        if self.payload["work"] == "help" and self._chance.random() < 0.6:
+        if self._chance.random() < self._asks_often():
             return ev.WorkAsked(asks=self._asks(), memory={"kept": 1}, **self._heard(), **cost)
         output = self._output()
         # Some agents have another version asked beside them.
@@ -60,6 +60,12 @@ class Agent:
             turn=self.payload.get("turn", 1),
             error=_error("timed-out", True),
         )
+
+    def _asks_often(self) -> float:
+        """One that only does that, and a worker that a supervisor gives up when people take their time."""
+        if self.payload["work"] == "help":
+            return 0.6
+        return 0.3 if self.payload.get("who") == "read" else 0.0
 
     def _asks(self) -> tuple[dict[str, Json], ...]:
         """Some are refused before anybody looks, and some are no proposal at all."""

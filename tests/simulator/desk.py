@@ -41,10 +41,16 @@ def _begin(engine: Engine, workflow: Workflow, intent: Json, **parent: Any) -> s
         pattern=workflow.plan.pattern,
         intent=intent,
         cancels_below=workflow.plan.pattern != "direct",
+        withdraws=_withdraws(engine, workflow),
         **parent,
     )
     engine.advance([Step(run, started)])
     return run
+
+
+def _withdraws(engine: Engine, workflow: Workflow) -> bool:
+    is_forgotten = engine.is_mutant("what nobody waits for can still be approved")
+    return workflow.plan.pattern != "direct" and not is_forgotten
 
 
 def ask_person(engine: Engine, claimed: Claimed) -> None:

@@ -25,7 +25,7 @@ CAUGHT = {
     "what is revised still stands": "which still stands itself",
     "what was edited can still be decided": "is superseded and can still be decided",
     "agents answer what nobody asks any more": "is superseded and can still be decided",
-    "runs that are over are approved": "in a run that is over",
+    "what nobody waits for can still be approved": "is approved and nobody waits for it",
     "edits are judged like anything else": "was edited and let through",
     "careless targets are rolled back": "was undone [2-9] times",
     "a key for each undoing": "was undone under [2-9] keys",
@@ -53,5 +53,6 @@ SURVIVED = {
     ),
     "two may decide": "the controller knows which question is open, of a proposal and of what was lost",
     "validators that stop their workers are set apart": "their time runs out all the same",
+    "runs that are over are approved": "what was asked for is withdrawn with the run, item and all",
     "approvals that were taken back still count": "the controller counts who stands by it itself",
 }

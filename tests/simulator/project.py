@@ -56,8 +56,8 @@ class Projection:
             if known is None or known.status != proposal.status:
                 row = self.tables.proposals[name]
                 self.tables.proposals[name] = replace(row, status=proposal.status)
-                if known and known.status == "in_review" and proposal.status == "withdrawn":
-                    self._withdraw(str(proposal.item))
+                if proposal.status == "withdrawn" and proposal.item:
+                    self._withdraw(proposal.item)
 
     def _see_effect(self, event: ev.Event) -> None:
         if isinstance(event, ev.EffectStarted):

@@ -118,9 +118,18 @@ class ReviewAuditor:
         counted = state.proposals[event.proposal].approvals
         hold(set(counted) == set(given), f"{event.proposal} counts {counted}, not {tuple(given)}")
         hold(event.by not in given, f"{event.by} approves of {event.proposal} twice")
-        is_over = state.status in {"failed", "cancelled"}
-        hold(not is_over, f"{event.proposal} is approved in a run that is over")
+        self._hold_waited_for(state, event.proposal)
         given[event.by] = event.decision
+
+    def _hold_waited_for(self, state: RunState, proposal: str) -> None:
+        """What its run has given up may be asked for once more, and is not to happen twice."""
+        row = self.tables.proposals[proposal]
+        work = state.works.get(row.work)
+        is_left = work is not None and (
+            work.status in {"done", "skipped", "failed"} or row.visit not in {0, work.visit}
+        )
+        waits = not state.has_ended and not is_left
+        hold(waits, f"{proposal} is approved and nobody waits for it")
 
     def _approve(self, state: RunState, event: ev.ProposalApproved, at_ms: int) -> None:
         self._count(state, event, at_ms)

@@ -43,6 +43,12 @@ def _nag() -> dict[str, Any]:
     return {"ask": ask, "rest": {"after": {"seconds": 1, "to": "ask"}}, **ENDS}
 
 
+def _hurry() -> dict[str, Any]:
+    """Leaves what it asked people for, and asks for it anew."""
+    draft = _state(agent(proposes=True), after={"seconds": 4, "to": "rest"})
+    return {"draft": draft, "rest": {"after": {"seconds": 1, "to": "draft"}}, **ENDS}
+
+
 def _support() -> dict[str, Any]:
     sort = [{"if": "event.n % 2 == 0", "to": "draft"}, {"to": "wait"}]
     return {
@@ -124,6 +130,7 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
     "support": machine(_support()),
     "poll": machine(_poll(), repeats=4),
     "nag": machine(_nag(), repeats=6),
+    "hurry": machine(_hurry(), repeats=4),
     "poor": pipeline(agent("a"), agent("b"), agent("c"), agent_calls=4, tokens=60),
     "pool": _pool(),
     "pools": _pool(team="pool", delegations=1, rounds=2),
