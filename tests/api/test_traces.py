@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from orchestrator.models import Proposal, ReviewItem, Run
+from orchestrator.models import Run
 from tests import runs
 from tests.api.conftest import Call
 from tests.conftest import Cast
@@ -101,20 +101,6 @@ def test_it_is_paged_by_span(call: Call, reader: str) -> None:
     assert paged == whole
     assert call("GET", f"/runs/{run.pk}/trace?after=x", bearer=reader).status_code == 422
     assert call("GET", f"/runs/{run.pk}/trace?contxts=1", bearer=reader).status_code == 422
-
-
-def test_a_run_that_somebody_judges_blind_stays_shut_to_their_programs(
-    call: Call, token: Issue, cast: Cast, propose: Callable[..., Proposal]
-) -> None:
-    proposal = propose()
-    run = proposal.run
-    ReviewItem.objects.create(
-        run=run, proposal=proposal, kind="audit", holder=cast.rita, due_at="2100-01-01T00:00:00Z"
-    )
-    bearer = token("read", owner=cast.rita)
-    response = call("GET", f"/runs/{run.pk}/trace", bearer=bearer)
-    assert response.status_code == 403
-    assert "just now" in response.json()["title"]
 
 
 def test_a_long_run_says_that_it_is_cut(call: Call, reader: str, settings: Settings) -> None:
