@@ -10,7 +10,7 @@ from ninja import Field, Query, Router, Schema
 from orchestrator import trace_queries
 from orchestrator.actions.actor import require
 from orchestrator.api.auth import Bearer, actor_of, token_of
-from orchestrator.api.blind import shut_runs
+from orchestrator.api.blind import shut_runs, undecided_in
 from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.runs import find_run, visible_runs
 from orchestrator.api.schemas import ProblemOut
@@ -125,13 +125,13 @@ def trace(request: HttpRequest, run_id: str, query: Query[TraceIn]) -> TraceOut:
     found = trace_queries.trace_of(find_run(request, run_id))
     if query.contexts:
         _require_contexts(request)
-    spans = found.trace.spans
-    shut = shut_runs(request)
+    shut, undecided = shut_runs(request), undecided_in(request, found.run.pk)
+    spans = trace_queries.veiled(found.trace.spans, undecided)
     first = _place(spans, query.after)
     last = first + (min(query.limit, CONTEXTS_MAX) if query.contexts else query.limit)
 
     def texts(span: Span) -> list[TextOut] | None:
-        return _texts(found, span, shut) if query.contexts else None
+        return _texts(found, span, shut, undecided) if query.contexts else None
 
     return TraceOut(
         run=found.run.pk,
@@ -163,8 +163,10 @@ def _place(spans: tuple[Span, ...], after: str) -> int:
     return place + 1
 
 
-def _texts(found: RunTrace, span: Span, shut: Collection[str]) -> list[TextOut]:
-    said = trace_queries.texts_of(found, span, shut=shut)
+def _texts(
+    found: RunTrace, span: Span, shut: Collection[str], undecided: Collection[str]
+) -> list[TextOut]:
+    said = trace_queries.texts_of(found, span, shut=shut, undecided=undecided)
     return [TextOut(title=one.title, text=one.text, note=one.note) for one in said]
 
 

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from orchestrator import trace_queries
 from orchestrator.models import Run
 from tests import runs
 from tests.api.conftest import Call
 from tests.conftest import Cast
+from tests.deciding import decide
 
 type Issue = Callable[..., str]
 
@@ -77,6 +80,22 @@ def test_contexts_are_for_who_may_read_them(call: Call, token: Issue, cast: Cast
     assert all(span["texts"] is None for span in trace(call, run, reader)["spans"])
     own = token("runs")
     assert call("GET", f"/runs/{run.pk}/trace?contexts=true", bearer=own).status_code == 404
+
+
+def test_who_has_yet_to_judge_is_told_no_contexts_by_a_program_either(
+    call: Call, token: Issue, cast: Cast
+) -> None:
+    """A token of somebody who never decides is told them."""
+    item = runs.asked()
+
+    def told(owner: User) -> list[str]:
+        spans = trace(call, item.run, token("read", owner=owner), "?contexts=true")["spans"]
+        return [text["text"] for span in spans for text in span["texts"]]
+
+    assert set(told(cast.rita)) == {trace_queries.LATER}
+    assert trace_queries.LATER not in told(cast.max)
+    decide(cast.rita, item)
+    assert told(cast.rita) == told(cast.max)
 
 
 def test_its_own_runs_without_the_scope_read_show_no_contexts(call: Call, token: Issue) -> None:
