@@ -78,6 +78,13 @@ def test_a_span_shows_what_it_was_handed_and_said(rita: Client) -> None:
     assert "November" in detail
     assert "abcdefgh12345678" not in detail
     assert "2026-1187" in detail
+    # What the script copies is the text beside it; without a script the button is not there.
+    copied = re.findall(r'<pre [^>]*id="(copied-\d+)"', detail)
+    buttons = re.findall(
+        r'<button type="button" [^>]*data-copies="(copied-\d+)" hidden>Copy<', detail
+    )
+    assert copied == buttons == [f"copied-{number + 1}" for number in range(len(copied))]
+    assert len(copied) > 1
     whole = rita.get(f"/runs/{run.pk}/trace/", {"span": call.id}).text
     assert "<html" in whole
     assert "November" in whole
