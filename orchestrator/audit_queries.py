@@ -86,6 +86,18 @@ def veiled_proposals(user: Any) -> frozenset[str]:
     return frozenset(found) if runs else frozenset()
 
 
+def undecided(runs: Collection[str], user: Any) -> frozenset[str]:
+    """What people judge openly in these runs and this person has yet to: items, and what they are about.
+
+    Until then they are not told what others think of it, nor how sure its agent is.
+    """
+    spoken = Decision.objects.filter(item=OuterRef("pk"), reviewer=user.pk)
+    kinds = (*JUDGED_OPENLY, _KIND.APPROVAL)
+    waiting = ReviewItem.objects.waiting().filter(~Exists(spoken), run__in=runs, kind__in=kinds)
+    rows = waiting.values_list("pk", "proposal")
+    return frozenset(name for row in rows for name in row if name)
+
+
 def unveiled(items: QuerySet[ReviewItem], user: Any) -> QuerySet[ReviewItem]:
     """Without those of veiled runs. Who audits nothing just now is asked about no run."""
     runs = veiled_runs(user)

@@ -1,7 +1,7 @@
 """Reads of shared memory: what is in it, who was handed what, and all that followed from one observation."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -55,6 +55,17 @@ class Aftermath:
     proposals: Sequence[Made]
     # There is more than MEMORY_DERIVED_MAX of something.
     is_cut: bool
+
+    def without(self, runs: Collection[str]) -> "Aftermath":
+        """For a reader who is to know nothing of these runs."""
+        if not runs:
+            return self
+        return replace(
+            self,
+            reads=[one for one in self.reads if one.run_id not in runs],
+            followed=[one for one in self.followed if one.observation.run_id not in runs],
+            proposals=[one for one in self.proposals if one.proposal.run_id not in runs],
+        )
 
     def observations(self, *, sure: bool) -> list[Observation]:
         return [one.observation for one in self.followed if one.is_sure or not sure]

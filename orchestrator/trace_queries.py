@@ -20,6 +20,7 @@ from orchestrator.core.trace_figures import Origin, find_origin
 from orchestrator.core.traces import RUN, Inside, Line, Out, Span, Trace, read_trace
 from orchestrator.models import CallPiece, Command, Event, Observation, Proposal, Run
 
+LATER = "shown after you decide"
 # Of runs inside of runs so many are looked into for the beginning of a failure.
 ORIGIN_DEPTH_MAX = 10
 # Longer events are read without what they carry, which takes the database longer than sending them.
@@ -130,13 +131,30 @@ def _grafted(trace: Trace, parent: str, run: str) -> Iterator[Span]:
 # What a call was handed, and what it said ---------------------------------------------------------
 
 
-def texts_of(found: RunTrace, span: Span, *, shut: Collection[str] = ()) -> list[Text]:
+def texts_of(
+    found: RunTrace, span: Span, *, shut: Collection[str] = (), undecided: Collection[str] = ()
+) -> list[Text]:
     """The context of one span, masked. Read when somebody opens it, and not before.
 
-    Nothing that runs in `shut` remembered is shown.
+    Nothing that runs in `shut` remembered is shown, and nothing at all of a run in which the reader has
+    yet to judge something: it could tell how sure an agent was.
     """
+    texts = list(_texts(found, span, shut))
+    if undecided:
+        return [Text(text.title, LATER) for text in texts]
     hide = _hider(found.run.pk)
-    return [replace(text, text=hide(text.text)) for text in _texts(found, span, shut)]
+    return [replace(text, text=hide(text.text)) for text in texts]
+
+
+def veiled(spans: Sequence[Span], undecided: Collection[str]) -> tuple[Span, ...]:
+    """What a validator made of a proposal is said when the reader has judged it."""
+    return tuple(_veiled(span) if span.about in undecided else span for span in spans)
+
+
+def _veiled(span: Span) -> Span:
+    if span.kind != "validation" or span.ended_ms is None:
+        return span
+    return replace(span, status="done", error={}, notes=())
 
 
 def _texts(found: RunTrace, span: Span, shut: Collection[str]) -> Iterator[Text]:

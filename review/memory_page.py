@@ -1,7 +1,7 @@
 """What the pages of shared memory show to one reader: nothing of a run that they judge blind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
@@ -54,7 +54,8 @@ def list_page(request: HttpRequest) -> dict[str, Any]:
 
 
 def observation_page(request: HttpRequest, one: Observation) -> dict[str, Any]:
-    found = unveiled(memory_queries.aftermath(one), request.user)
+    hidden = audit_queries.veiled_runs(request.user)
+    found = memory_queries.aftermath(one).without(hidden)
     return {
         "section": "memory",
         "one": one,
@@ -80,18 +81,6 @@ def run_memory(case: RunCase, reader: Any) -> dict[str, Any]:
         "read": [one for one in read if one.observation.run_id not in hidden],
         "is_cut": max(len(written), len(read)) >= memory_queries.LISTED_MAX,
     }
-
-
-def unveiled(found: Aftermath, reader: Any) -> Aftermath:
-    hidden = audit_queries.veiled_runs(reader)
-    if not hidden:
-        return found
-    return replace(
-        found,
-        reads=[one for one in found.reads if one.run_id not in hidden],
-        followed=[one for one in found.followed if one.observation.run_id not in hidden],
-        proposals=[one for one in found.proposals if one.proposal.run_id not in hidden],
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a run's page shows of its trace to one reader."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,9 @@ from django.urls import reverse
 from orchestrator import audit_queries, trace_queries
 from orchestrator.core.trace_figures import agent_name, by_agent, by_stage, total
 from orchestrator.core.traces import CALLS, WAITING, Span, Trace
-from orchestrator.trace_queries import Beginning, RunTrace, Text
+from orchestrator.trace_queries import Beginning, RunTrace
 from review.presentation.times import took
 from review.presentation.trace_layout import Gap, Row, axis_of, rows_of
-from review.presentation.veil import LATER
 from review.run_reads import RunCase
 
 OPENED_MAX = 20
@@ -104,9 +103,11 @@ def trace_facts(request: HttpRequest, case: RunCase) -> dict[str, Any]:
     """For the partials `trace*.html`."""
     found = trace_queries.trace_of(case.run)
     opened = tuple(request.GET.getlist("open")[:OPENED_MAX])
+    whole = _with_children(request, found, opened)
+    undecided = _undecided(request, case, whole.spans)
     # What runs inside used is in their own spans; the spans within those would count it twice.
-    own = _veiled(found.trace, case.veiled)
-    trace = _veiled(_with_children(request, found, opened), case.veiled)
+    own = Trace(trace_queries.veiled(found.trace.spans, undecided))
+    trace = Trace(trace_queries.veiled(whole.spans, undecided))
     beginning = _beginning(request, found)
     axis = axis_of(trace.spans, found.now_ms)
     rows = rows_of(trace, axis, found.now_ms, opened)
@@ -148,7 +149,8 @@ def span_facts(request: HttpRequest, case: RunCase, key: str) -> dict[str, Any]:
     span = found.trace.find(inner)
     if span is None or (run and found.run.pk != run):
         raise Http404
-    shown = veiled_span(span, case.veiled)
+    undecided = audit_queries.undecided([found.run.pk], request.user)
+    (shown,) = trace_queries.veiled([span], undecided)
     return {
         "run": case.run,
         "span": shown,
@@ -164,7 +166,7 @@ def span_facts(request: HttpRequest, case: RunCase, key: str) -> dict[str, Any]:
         "agent_facts": [
             (name, said) for name, said in span.agent.items() if name not in {"kind", "name"}
         ],
-        "texts": _texts(found, span, case, shut),
+        "texts": trace_queries.texts_of(found, span, shut=shut, undecided=undecided),
         "about_url": _url(span.about),
     }
 
@@ -177,28 +179,15 @@ def _tells_cost(span: Span) -> bool:
     return (_is_call(span) or span.is_run_inside) and span.tells_cost
 
 
-def _texts(found: RunTrace, span: Span, case: RunCase, shut: Collection[str]) -> Sequence[Text]:
-    """Whoever has yet to judge something of this run is handed nothing that could tell how sure an agent was."""
-    texts = trace_queries.texts_of(found, span, shut=shut)
-    return [Text(text.title, LATER) for text in texts] if case.veiled else texts
-
-
 def _with_children(request: HttpRequest, found: RunTrace, opened: Sequence[str]) -> Trace:
     shut = audit_queries.veiled_runs(request.user)
     return trace_queries.with_children(found, [key for key in opened if key not in shut])
 
 
-def _veiled(trace: Trace, veiled: frozenset[str]) -> Trace:
-    if not veiled:
-        return trace
-    return Trace(tuple(veiled_span(span, veiled) for span in trace.spans))
-
-
-def veiled_span(span: Span, veiled: frozenset[str]) -> Span:
-    """What a validator made of a proposal is said when the reader has judged it."""
-    if span.kind != "validation" or span.about not in veiled or span.ended_ms is None:
-        return span
-    return replace(span, status="done", error={}, notes=())
+def _undecided(request: HttpRequest, case: RunCase, spans: Sequence[Span]) -> frozenset[str]:
+    """Of this run, and of those within whose spans are shown."""
+    inside = {span.id.rpartition("/")[0] for span in spans} - {""}
+    return audit_queries.undecided({case.run.pk, *inside}, request.user)
 
 
 def _beginning(request: HttpRequest, found: RunTrace) -> Beginning | None:

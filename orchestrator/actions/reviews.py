@@ -30,6 +30,7 @@ from orchestrator.actions.actor import Actor, audit, capabilities_of, require
 from orchestrator.actions.confirmations import Seen
 from orchestrator.core import definitions
 from orchestrator.core import events as ev
+from orchestrator.core.commands import CancelRun
 from orchestrator.core.definitions import DIRECT
 from orchestrator.core.errors import (
     AlreadyDecided,
@@ -53,6 +54,7 @@ from orchestrator.engine.project import GAVE_UP
 from orchestrator.failpoints import failpoint
 from orchestrator.models import (
     Batch,
+    Command,
     Decision,
     PolicyCheck,
     Proposal,
@@ -425,8 +427,20 @@ def _check_wanted(item: ReviewItem, verdict: str) -> None:
     at = run.ended_at.isoformat(timespec="seconds") if run.ended_at else ""
     if run.status in ENDED:
         raise AlreadyDecided("The run", f"over ({run.status}), so nothing of it runs any more", at)
-    if item.proposal_id and not is_waited_for(run.canonical_state, item.proposal_id):
+    is_past = item.proposal_id and not is_waited_for(run.canonical_state, item.proposal_id)
+    if is_past or _is_given_up_above(run):
         raise AlreadyDecided("The run", f"past it ({GAVE_UP})", at)
+
+
+def _is_given_up_above(run: Run) -> bool:
+    """By the run that waited for it, or by one above that: it is cancelled when a worker comes to it."""
+    below, above = run.pk, run.parent_id
+    while above:
+        asked = Command.objects.filter(run=above, kind=CancelRun.kind, payload__contains=below)
+        if asked.exists():
+            return True
+        below, above = above, Run.objects.values_list("parent", flat=True).get(pk=above)
+    return False
 
 
 def check_person(actor: Actor, item: ReviewItem, verdict: str) -> None:

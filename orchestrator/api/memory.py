@@ -10,6 +10,7 @@ from ninja import Field, Query, Router, Schema
 from orchestrator import memory_queries
 from orchestrator.actions import memory
 from orchestrator.api.auth import Bearer, actor_of
+from orchestrator.api.blind import refuse_blind, shut_runs
 from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.schemas import ProblemOut, Strict, Word
 from orchestrator.core.errors import BadInput, NotFound
@@ -125,12 +126,12 @@ class RevokedOut(Schema):
     "/memory", auth=_READERS, response={200: PageOut, **_READ_PROBLEMS}, summary="List observations"
 )
 def browse(request: HttpRequest, query: Query[MemoryIn]) -> PageOut:
-    """Newest first."""
+    """Newest first. Without those of runs that the owner judges blind."""
     refuse_unknown(request, MemoryIn)
     if query.before and not is_id(query.before, "obs"):
         raise BadInput("before", "send the `next` of the page before.")
     wanted = MemoryFilter(space=query.space, key=query.key, tag=query.tag, status=query.status)
-    rows = memory_queries.browse(wanted)
+    rows = memory_queries.browse(wanted, hidden=shut_runs(request))
     rows = rows.filter(pk__lt=query.before) if query.before else rows
     found = list(rows.order_by("-pk")[: query.limit + 1])
     shown = found[: query.limit]
@@ -146,8 +147,8 @@ def browse(request: HttpRequest, query: Query[MemoryIn]) -> PageOut:
 )
 def read(request: HttpRequest, observation_id: str) -> ObservationWithAftermathOut:
     """With everybody who read it and all that followed."""
-    found = _find(observation_id)
-    aftermath = memory_queries.aftermath(found)
+    found = _find(request, observation_id)
+    aftermath = memory_queries.aftermath(found).without(shut_runs(request))
     return ObservationWithAftermathOut(**_facts(found), aftermath=_aftermath(aftermath))
 
 
@@ -159,7 +160,7 @@ def read(request: HttpRequest, observation_id: str) -> ObservationWithAftermathO
 )
 def revoke(request: HttpRequest, observation_id: str, wish: RevokeIn) -> RevokedOut:
     """It is handed to nobody any more. Only told, until `dry_run` is false."""
-    _find(observation_id)
+    _find(request, observation_id)
     done = memory.revoke(
         actor_of(request),
         observation_id,
@@ -170,14 +171,15 @@ def revoke(request: HttpRequest, observation_id: str, wish: RevokeIn) -> Revoked
     return RevokedOut(
         dry_run=done.is_dry_run,
         revoked=list(done.observations),
-        aftermath=_aftermath(done.aftermath),
+        aftermath=_aftermath(done.aftermath.without(shut_runs(request))),
     )
 
 
-def _find(key: str) -> Observation:
+def _find(request: HttpRequest, key: str) -> Observation:
     found = memory_queries.observation(key) if is_id(key, "obs") else None
     if found is None:
         raise NotFound("observation", key[:60])
+    refuse_blind(request, found.run_id, "this observation")
     return found
 
 

@@ -11,6 +11,7 @@ from ninja import Query, Router
 from orchestrator import queries, revision_queries
 from orchestrator.actions import proposals, revisions
 from orchestrator.api.auth import Bearer, actor_of, token_of
+from orchestrator.api.blind import refuse_blind, shut_runs
 from orchestrator.api.idempotency import once
 from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.schemas import (
@@ -124,7 +125,7 @@ def read(request: HttpRequest, proposal_id: str, query: Query[WaitIn]) -> Propos
     summary="List proposals, newest first",
 )
 def browse(request: HttpRequest, query: Query[BrowseIn]) -> ProposalPageOut:
-    """Paged by key, so that a page costs the same at any depth."""
+    """Paged by key, so that a page costs the same at any depth. Without those that the owner judges blind."""
     refuse_unknown(request, BrowseIn)
     if query.status and query.status not in Proposal.Status.values:
         raise BadInput("status", f"choose among {', '.join(Proposal.Status.values)}.")
@@ -136,6 +137,8 @@ def browse(request: HttpRequest, query: Query[BrowseIn]) -> ProposalPageOut:
     )
     if query.before:
         found = found.filter(pk__lt=query.before)
+    if shut := shut_runs(request):
+        found = found.exclude(run__in=shut)
     rows = list(found.order_by("-pk")[: query.limit + 1])
     following = rows[query.limit - 1].pk if len(rows) > query.limit else None
     lines = [ProposalLineOut.from_orm(row) for row in rows[: query.limit]]
@@ -236,4 +239,5 @@ def _find(request: HttpRequest, proposal_id: str) -> Proposal:
     )
     if found is None:
         raise NotFound("proposal", proposal_id[:60])
+    refuse_blind(request, found.run_id, "this proposal")
     return found

@@ -14,6 +14,7 @@ from orchestrator import queries
 from orchestrator.actions import runs
 from orchestrator.actions.actor import require
 from orchestrator.api.auth import Bearer, actor_of, token_of
+from orchestrator.api.blind import refuse_blind, shut_runs
 from orchestrator.api.idempotency import once
 from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.schemas import (
@@ -47,6 +48,9 @@ WAIT_STEP_S = 0.25
 EVENTS_BYTES_MAX = 1_000_000
 # What a run does by itself is over: it has ended, or somebody else has to do something.
 AT_REST = frozenset(Run.Status.values) - {Run.Status.NEW, Run.Status.RUNNING}
+
+# Contexts of agents: what came from tools and memory, and what an agent keeps from turn to turn.
+OF_CONTEXTS = ("memory", "remembered", "untrusted")
 
 router = Router(tags=["runs"])
 _PROBLEMS: dict[Any, Any] = {frozenset({400, 401, 403, 404, 409, 413, 415, 422, 429}): ProblemOut}
@@ -129,7 +133,7 @@ def read(request: HttpRequest, run_id: str, query: Query[RunWaitIn]) -> RunOut:
     summary="List runs, newest first",
 )
 def browse(request: HttpRequest, query: Query[RunsIn]) -> RunPageOut:
-    """Paged by key, so that a page costs the same at any depth."""
+    """Paged by key, so that a page costs the same at any depth. Without those that the owner judges blind."""
     refuse_unknown(request, RunsIn)
     if query.status and query.status not in Run.Status.values:
         raise BadInput("status", f"choose among {', '.join(Run.Status.values)}.")
@@ -144,7 +148,8 @@ def browse(request: HttpRequest, query: Query[RunsIn]) -> RunPageOut:
     ids = queries.run_ids(wanted, before=query.before, at_most=query.limit + 1)
     shown = ids[: query.limit]
     rows = Run.objects.select_related("workflow_version__workflow").filter(pk__in=shown)
-    lines = [_line(run) for run in rows.defer("state").order_by("-pk")]
+    seen = rows.exclude(pk__in=shut_runs(request))
+    lines = [_line(run) for run in seen.defer("state").order_by("-pk")]
     return RunPageOut(runs=lines, next=shown[-1] if len(ids) > query.limit else None)
 
 
@@ -158,6 +163,7 @@ def events(request: HttpRequest, run_id: str, query: Query[EventsIn]) -> EventPa
     """In the order it happened. A page of long events ends early; `next` says where to go on."""
     refuse_unknown(request, EventsIn)
     run = find_run(request, run_id)
+    hidden = () if token_of(request).may("read") else OF_CONTEXTS
     rows = Event.objects.filter(run=run, seq__gt=query.after).order_by("seq")
     page: list[EventOut] = []
     size = 0
@@ -165,7 +171,7 @@ def events(request: HttpRequest, run_id: str, query: Query[EventsIn]) -> EventPa
         size += len(event.payload)
         if page and size > EVENTS_BYTES_MAX:
             break
-        page.append(_event(event))
+        page.append(_event(event, hidden))
     last = page[-1].seq if page else run.seq
     return EventPageOut(events=page, next=last if last < run.seq else None)
 
@@ -237,14 +243,16 @@ def _round(known: Round) -> RoundOut:
     return RoundOut(plan=known.plan, parts=parts)
 
 
-def _event(event: Event) -> EventOut:
-    facts = read_json(event.payload)
+def _event(event: Event, hidden: Collection[str]) -> EventOut:
+    found = read_json(event.payload)
+    facts = found if isinstance(found, dict) else {}
     return EventOut(
         seq=event.seq,
         kind=event.kind,
         at=event.at,
         key=event.key,
-        payload=facts if isinstance(facts, dict) else {},
+        payload={name: value for name, value in facts.items() if name not in hidden},
+        left_out=sorted(facts.keys() & set(hidden)),
         prev_hash=event.prev_hash,
         hash=event.hash,
     )
@@ -278,6 +286,7 @@ def find_run(request: HttpRequest, run_id: str) -> Run:
     found = visible.filter(pk=run_id).first() if typeid.is_id(run_id, "run") else None
     if found is None:
         raise NotFound("run", run_id[:60])
+    refuse_blind(request, found.pk)
     return found
 
 

@@ -451,6 +451,10 @@ class EventOut(Schema):
     at: datetime
     key: str | None
     payload: dict[str, Any]
+    left_out: list[str] = Field(
+        description="what of the payload only a token with the scope `read` is told: what agents were handed"
+        " and keep to themselves"
+    )
     prev_hash: str
     hash: str
 

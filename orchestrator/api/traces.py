@@ -7,9 +7,10 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
-from orchestrator import audit_queries, trace_queries
+from orchestrator import trace_queries
 from orchestrator.actions.actor import require
 from orchestrator.api.auth import Bearer, actor_of, token_of
+from orchestrator.api.blind import shut_runs, undecided_in
 from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.runs import find_run, visible_runs
 from orchestrator.api.schemas import ProblemOut
@@ -122,16 +123,15 @@ def trace(request: HttpRequest, run_id: str, query: Query[TraceIn]) -> TraceOut:
     """Which agents ran and in what order, what each received, how long it took, what it cost, where it failed."""
     refuse_unknown(request, TraceIn)
     found = trace_queries.trace_of(find_run(request, run_id))
-    _refuse_blind(request, found)
     if query.contexts:
         _require_contexts(request)
-    spans = found.trace.spans
-    shut = audit_queries.veiled_runs(token_of(request).owner)
+    shut, undecided = shut_runs(request), undecided_in(request, found.run.pk)
+    spans = trace_queries.veiled(found.trace.spans, undecided)
     first = _place(spans, query.after)
     last = first + (min(query.limit, CONTEXTS_MAX) if query.contexts else query.limit)
 
     def texts(span: Span) -> list[TextOut] | None:
-        return _texts(found, span, shut) if query.contexts else None
+        return _texts(found, span, shut, undecided) if query.contexts else None
 
     return TraceOut(
         run=found.run.pk,
@@ -144,14 +144,6 @@ def trace(request: HttpRequest, run_id: str, query: Query[TraceIn]) -> TraceOut:
         spans=[_span(found, span, texts(span)) for span in spans[first:last]],
         next=spans[last - 1].id if last < len(spans) else None,
     )
-
-
-def _refuse_blind(request: HttpRequest, found: RunTrace) -> None:
-    """Whoever judges something of this run blind is not told by a program of theirs what became of it."""
-    owner = token_of(request).owner
-    if found.run.pk in audit_queries.veiled_runs(owner):
-        advice = "Judge what you hold of it first, or put it back."
-        raise NotAllowed(owner.get_username(), "see this run just now", advice)
 
 
 def _require_contexts(request: HttpRequest) -> None:
@@ -171,8 +163,10 @@ def _place(spans: tuple[Span, ...], after: str) -> int:
     return place + 1
 
 
-def _texts(found: RunTrace, span: Span, shut: Collection[str]) -> list[TextOut]:
-    said = trace_queries.texts_of(found, span, shut=shut)
+def _texts(
+    found: RunTrace, span: Span, shut: Collection[str], undecided: Collection[str]
+) -> list[TextOut]:
+    said = trace_queries.texts_of(found, span, shut=shut, undecided=undecided)
     return [TextOut(title=one.title, text=one.text, note=one.note) for one in said]
 
 
@@ -227,7 +221,7 @@ def _failure(request: HttpRequest, found: RunTrace) -> FailureOut | None:
 def _may_see(request: HttpRequest, found: RunTrace, run: str) -> bool:
     if run == found.run.pk:
         return True
-    shut = audit_queries.veiled_runs(token_of(request).owner)
+    shut = shut_runs(request)
     return run not in shut and visible_runs(token_of(request)).filter(pk=run).exists()
 
 

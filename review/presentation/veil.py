@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
-LATER = "shown after you decide"
+from orchestrator.trace_queries import LATER
 
 
 class Hidden(NamedTuple):

@@ -414,3 +414,34 @@ def test_a_supervisors_run_says_what_became_of_each_task(
     assert found["output"]["result"] == "A-20931 was paid twice."
     assert [gap["worker"] for gap in found["output"]["gaps"][:2]] == ["closer", "nobody"]
     assert found["notes"] == found["output"]["notes"]
+
+
+def test_what_agents_were_handed_is_for_tokens_that_may_read(
+    call: Call, bearer: str, token: Issue
+) -> None:
+    """As in the contexts of its trace."""
+    turns = [
+        {
+            "asks": [{"tool": "letter.send", "args": {"text": "Hello"}, "confidence": 0.5}],
+            "memory": {"thread": "what it thinks"},
+            "untrusted": ["a mail"],
+        }
+    ]
+    agent = {"kind": "scripted", "name": "clerk", "turns": turns}
+    tools = [{"name": "letter.send", "kind": "write"}]
+    stages = [{"name": "help", "agent": agent, "tools": tools}]
+    runs.save("helped", {"pattern": "pipeline", "stages": stages})
+    run = call("POST", "/runs", {"workflow": "helped"}, bearer=bearer).json()
+    work_all()
+    own, all_of_it = (
+        call("GET", f"/runs/{run['id']}/events", bearer=one).json()["events"]
+        for one in (bearer, token("read"))
+    )
+    asked = next(one for one in own if one["kind"] == "work_asked")
+    assert asked["left_out"] == ["memory", "untrusted"]
+    assert not asked["payload"].keys() & {"memory", "untrusted"}
+    assert asked["payload"]["asks"][0]["args"] == {"text": "Hello"}
+    whole = next(one for one in all_of_it if one["kind"] == "work_asked")
+    assert whole["payload"]["memory"] == {"thread": "what it thinks"}
+    assert whole["payload"]["untrusted"][0]["value"] == "a mail"
+    assert whole["left_out"] == []

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from orchestrator.models import Proposal, ReviewItem, Run
+from orchestrator import trace_queries
+from orchestrator.models import Run
 from tests import runs
 from tests.api.conftest import Call
 from tests.conftest import Cast
+from tests.deciding import decide
 
 type Issue = Callable[..., str]
 
@@ -79,6 +82,22 @@ def test_contexts_are_for_who_may_read_them(call: Call, token: Issue, cast: Cast
     assert call("GET", f"/runs/{run.pk}/trace?contexts=true", bearer=own).status_code == 404
 
 
+def test_who_has_yet_to_judge_is_told_no_contexts_by_a_program_either(
+    call: Call, token: Issue, cast: Cast
+) -> None:
+    """A token of somebody who never decides is told them."""
+    item = runs.asked()
+
+    def told(owner: User) -> list[str]:
+        spans = trace(call, item.run, token("read", owner=owner), "?contexts=true")["spans"]
+        return [text["text"] for span in spans for text in span["texts"]]
+
+    assert set(told(cast.rita)) == {trace_queries.LATER}
+    assert trace_queries.LATER not in told(cast.max)
+    decide(cast.rita, item)
+    assert told(cast.rita) == told(cast.max)
+
+
 def test_its_own_runs_without_the_scope_read_show_no_contexts(call: Call, token: Issue) -> None:
     runs.save("invoices")
     own = token("runs")
@@ -101,20 +120,6 @@ def test_it_is_paged_by_span(call: Call, reader: str) -> None:
     assert paged == whole
     assert call("GET", f"/runs/{run.pk}/trace?after=x", bearer=reader).status_code == 422
     assert call("GET", f"/runs/{run.pk}/trace?contxts=1", bearer=reader).status_code == 422
-
-
-def test_a_run_that_somebody_judges_blind_stays_shut_to_their_programs(
-    call: Call, token: Issue, cast: Cast, propose: Callable[..., Proposal]
-) -> None:
-    proposal = propose()
-    run = proposal.run
-    ReviewItem.objects.create(
-        run=run, proposal=proposal, kind="audit", holder=cast.rita, due_at="2100-01-01T00:00:00Z"
-    )
-    bearer = token("read", owner=cast.rita)
-    response = call("GET", f"/runs/{run.pk}/trace", bearer=bearer)
-    assert response.status_code == 403
-    assert "just now" in response.json()["title"]
 
 
 def test_a_long_run_says_that_it_is_cut(call: Call, reader: str, settings: Settings) -> None:

@@ -15,7 +15,8 @@ from orchestrator.models import Effect, Proposal, ReviewItem, Run
 from tests import versions
 from tests.conftest import SYSTEM, Cast
 from tests.deciding import decide
-from tests.runs import scripted, start
+from tests.runs import save, scripted, start
+from tests.versions import pipeline, stage
 from tests.work import work_all
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +113,22 @@ def test_of_runs_from_before_nobody_approves_what_they_gave_up(
     decide(cast.rita, of_machine, "reject", reason="wrong_value")
     assert statuses(machine) == ["rejected"]
     assert not Effect.objects.filter(proposal__run__in=[pool, machine]).exists()
+
+
+def test_nothing_of_a_run_is_approved_that_the_run_above_has_given_up(cast: Cast) -> None:
+    """Not even before a worker came by to cancel it, and not two levels below either."""
+    runs_below = {"workflow": "middle", "description": "refunds"}
+    save("below", pipeline(stage("help")))
+    save("middle", pipeline({"name": "sub", "workflow": "below"}))
+    run = start("pool", definition=POOL | {"workers": {"clerk": runs_below}})
+    item = asked(Run.objects.get(parent__parent=run))
+    time.sleep(1.05)
+    sweep()
+    with pytest.raises(AlreadyDecided, match="past it"):
+        decide(cast.rita, item)
+    work_all()
+    item.refresh_from_db()
+    assert (item.status, item.closed_because) == ("withdrawn", "the run cancelled")
 
 
 def asked(run: Run) -> ReviewItem:

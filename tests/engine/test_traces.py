@@ -10,7 +10,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orchestrator import trace_queries
+from orchestrator.actions import contracts
 from orchestrator.actions import runs as actions
+from orchestrator.actions.actor import Actor
 from orchestrator.agents import registry
 from orchestrator.agents.base import AgentAnswer, AgentCall, Piece, Usage
 from orchestrator.agents.envelope import read_answer, write_answer
@@ -20,6 +22,7 @@ from orchestrator.core.traces import Span
 from orchestrator.engine import pieces
 from orchestrator.models import CallPiece, Run
 from tests import runs
+from tests.conftest import Cast
 from tests.work import work_all
 
 pytestmark = pytest.mark.django_db
@@ -343,3 +346,25 @@ def test_what_it_was_not_handed_is_kept_with_its_event(told: Any, fails: bool) -
     run = runs.start("one", definition={"pattern": "pipeline", "stages": [stage]})
     CallPiece.objects.all().delete()
     assert one(run, "agent").notes == (note,)
+
+
+def test_what_the_contract_of_a_proposal_masks_is_hidden_in_every_context_of_its_run(
+    cast: Cast,
+) -> None:
+    """In what was said, and in what others were handed of it; whatever stage it was."""
+    schema = {"type": "object", "properties": {"iban": {"type": "string"}}}
+    wording: dict[str, Any] = {"kind": "action", "name": "refund.create", "timeout_s": 30}
+    contracts.save(Actor(cast.ada), schema=schema, masked=["/iban"], **wording)
+    iban = "DE02120300000000202051"
+    refund = runs.REFUND | {"args": {"iban": iban, "amount_minor": 900}, "confidence": 0.99}
+    stages = [
+        runs.stage("read", {"note": f"Pay it to {iban}, please."}),
+        runs.stage("refund", refund, proposes=True, needs=["read"]),
+    ]
+    run = runs.start("refund", definition={"pattern": "pipeline", "stages": stages})
+    found = trace_queries.trace_of(run)
+    calls = [span for span in found.trace.spans if span.kind == "agent"]
+    texts = [text.text for span in calls for text in trace_queries.texts_of(found, span)]
+    assert iban not in "".join(texts)
+    assert '{"note":"Pay it to (masked), please."}' in texts
+    assert any('"amount_minor":900' in text for text in texts)

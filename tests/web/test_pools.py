@@ -1,6 +1,7 @@
 """The pages of supervisors and of consensus: before they run, while they run, and after."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
+from orchestrator.models import Run
 from tests import runs
+from tests.memories import MESH
 from tests.work import work_shift
 
 HOSTILE = "<script>alert(1)</script>"
@@ -47,6 +50,53 @@ def test_a_run_shows_members_rubric_and_verdict(rita: Client) -> None:
     assert "A names the device." in page
     assert "no access" in page
     assert page.count("the verdict rests on it") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "Round 1 of at most 5. It ended when the result was posted, in <a"),
+        ({"result": {"key": "never"}}, "It ended because a round brought nothing new."),
+        (
+            {"result": {"key": "never"}, "rounds": 1},
+            "Round 1 of at most 1. It ended at a limit, with what there was.",
+        ),
+    ],
+)
+def test_a_mesh_says_how_far_it_came_and_why_it_ended(
+    rita: Client, changes: dict[str, Any], told: str
+) -> None:
+    run = runs.start("mesh", definition=MESH | changes)
+    page = words(rita, run)
+    assert told in page
+    known = run.canonical_state.mesh
+    if known.result:
+        assert f'in <a href="/runs/{run.pk}/events/{known.result[0]}/">event' in page
+
+
+def test_a_mesh_names_who_waits_and_who_is_next_while_it_is_at_work(rita: Client) -> None:
+    run = runs.start("mesh", definition=MESH | {"result": {"key": "never"}}, work=False)
+    assert "Round 1 of at most 5; waiting for their turn: late, logs. <" in words(rita, run)
+    work_shift("agents", at_most=2)
+    assert "Round 1 of at most 5. In the next round: boss." in words(rita, run)
+
+
+def test_a_note_of_a_mesh_says_what_is_missing(rita: Client) -> None:
+    fails = [{"attempt": n, "code": "agent-refused", "reason": "no access"} for n in range(1, 9)]
+    logs = MESH["peers"]["logs"] | {"agent": runs.scripted("logs", fails=fails)}
+    peers = MESH["peers"] | {"logs": logs}
+    run = runs.start(
+        "mesh", definition=MESH | {"peers": peers, "failures": 1, "result": {"key": "no"}}
+    )
+    (note,) = run.canonical_state.mesh.notes
+    assert "logs" in note
+    assert f"<li>{note}</li>" in words(rita, run)
+
+
+def words(client: Client, run: Run) -> str:
+    """The page without the tags that say who somebody is."""
+    text = client.get(f"/runs/{run.pk}/").text
+    return " ".join(re.sub(r"</?(bdi|span)[^>]*>", "", text).split())
 
 
 def test_what_agents_say_is_inert(rita: Client) -> None:

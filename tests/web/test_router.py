@@ -12,8 +12,10 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from orchestrator.actions import route_corrections
 from orchestrator.actions.actor import Actor
+from orchestrator.core.advice import Thrashing, Unending
 from orchestrator.core.errors import BadInput, NotAllowed, NotFound
 from orchestrator.models import AuditEntry, Proposal, RouteCorrection, RouteDecision, Run
+from review import advice_page
 from tests import runs as told
 from tests.conftest import Cast
 from tests.runs import scripted
@@ -236,6 +238,39 @@ def test_advice_is_shown_with_its_evidence(rita: Client) -> None:
     page = rita.get("/workflows/pair/").content.decode()
     assert "read and draft are one agent too many" in page
     assert "30 runs" in page
+
+
+@pytest.mark.parametrize(
+    ("found", "sentences"),
+    [
+        (
+            Unending(runs=40, many=30, usual=2.5, rounds=3, parts=120, gaps=40),
+            [
+                "The supervisor does not find an end",
+                "In 30 of 40 runs it had to be told to sum up: all its 3 rounds were used up",
+                "Half of all runs took 2.5 rounds or more. 40 of 120 tasks left a gap.",
+                "give its workers what they lack",
+            ],
+        ),
+        (
+            Thrashing(work="ask", runs=1_200, many=900, usual=5, parts=6_000, gaps=10),
+            [
+                "ask goes round and round",
+                "900 of 1,200 runs came to it 4 times or more; half of all came 5 times or more.",
+                "give its agents what they lack",
+            ],
+        ),
+    ],
+)
+def test_what_goes_on_in_vain_is_told_with_figures(
+    rita: Client, monkeypatch: pytest.MonkeyPatch, found: Any, sentences: list[str]
+) -> None:
+    monkeypatch.setattr(advice_page, "advise", lambda *given: [found])
+    told.save("failing")
+    page = " ".join(rita.get("/workflows/failing/").text.split())
+    for sentence in sentences:
+        assert sentence in page
+    assert ("left a gap" in page) == found.has_many_gaps
 
 
 def test_an_auditor_with_an_item_in_hand_is_led_to_it(

@@ -1,20 +1,22 @@
 """The trace on a run's page: which agents ran, what each received, how long, for how much, where it failed."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from orchestrator import trace_queries
+from orchestrator import plugins, trace_queries
 from orchestrator.agents import registry
 from orchestrator.agents.base import AgentAnswer, AgentCall, Piece, Usage
 from orchestrator.models import Proposal, ReviewItem, Run
 from review.presentation import trace_layout
 from tests import runs
 from tests.conftest import Cast
+from tests.deciding import decide
+from tests.judges import put_in_force
 from tests.web.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +78,13 @@ def test_a_span_shows_what_it_was_handed_and_said(rita: Client) -> None:
     assert "November" in detail
     assert "abcdefgh12345678" not in detail
     assert "2026-1187" in detail
+    # What the script copies is the text beside it; without a script the button is not there.
+    copied = re.findall(r'<pre [^>]*id="(copied-\d+)"', detail)
+    buttons = re.findall(
+        r'<button type="button" [^>]*data-copies="(copied-\d+)" hidden>Copy<', detail
+    )
+    assert copied == buttons == [f"copied-{number + 1}" for number in range(len(copied))]
+    assert len(copied) > 1
     whole = rita.get(f"/runs/{run.pk}/trace/", {"span": call.id}).text
     assert "<html" in whole
     assert "November" in whole
@@ -140,15 +149,58 @@ def test_a_run_that_somebody_judges_blind_stays_shut(
         assert rita.get(path).status_code in {302, 303, 403, 409}
 
 
-def test_who_has_yet_to_judge_is_shown_no_contexts(rita: Client, rule: Callable[..., None]) -> None:
+def test_who_has_yet_to_judge_is_shown_no_contexts(rita: Client, cast: Cast) -> None:
     """An output says how sure its agent is."""
     item = runs.asked()
     run = item.run
     call = next(line.span for line in lines(rita, run) if line.span.kind == "agent")
-    detail = rita.get(f"/runs/{run.pk}/trace/span/", {"key": call.id}, headers=HTMX).text
-    assert ("shown after you decide" in detail) == bool(
-        rita.get(f"/runs/{run.pk}/").context["case"].veiled
-    )
+    address = f"/runs/{run.pk}/trace/span/"
+    assert trace_queries.LATER in rita.get(address, {"key": call.id}, headers=HTMX).text
+    decide(cast.rita, item)
+    assert trace_queries.LATER not in rita.get(address, {"key": call.id}, headers=HTMX).text
+
+
+@pytest.fixture
+def above(settings: Settings, cast: Cast) -> Iterator[Run]:
+    """A run with a run inside, in which a validator failed and people are asked about a refund."""
+    settings.AGENT_MODULES = ["tests.judges"]
+    plugins.load.cache_clear()
+    put_in_force("babbling")
+    refund = runs.stage("refund", runs.REFUND, proposes=True)
+    runs.save("child", {"pattern": "pipeline", "stages": [refund]})
+    stages = [runs.stage("read", {"n": 1}), {"name": "sub", "workflow": "child"}]
+    yield runs.start("above", definition={"pattern": "pipeline", "stages": stages})
+    plugins.load.cache_clear()
+
+
+def test_what_is_to_be_judged_in_a_run_inside_is_not_told_on_the_page_of_the_run_above(
+    rita: Client, above: Run, cast: Cast
+) -> None:
+    child = above.children.get()
+    (item,) = child.review_items.all()
+
+    def shown(kind: str) -> tuple[str, str]:
+        """The details of the span inside, and how it stands in the list."""
+        (line,) = (
+            one
+            for one in lines(rita, above, f"?open={child.pk}")
+            if one.span.kind == kind and one.span.id.startswith(child.pk)
+        )
+        address = f"/runs/{above.pk}/trace/span/"
+        return rita.get(address, {"key": line.span.id}, headers=HTMX).text, line.status
+
+    assert trace_queries.LATER in shown("agent")[0]
+    assert "0.9876" not in shown("agent")[0]
+    assert shown("validation")[1] == "done"
+    decide(cast.rita, item)
+    assert "0.9876" in shown("agent")[0]
+    assert shown("validation")[1] == "failed"
+
+
+def test_the_run_above_has_nothing_to_hide_by_itself(rita: Client, above: Run) -> None:
+    call = next(line.span for line in lines(rita, above) if line.label == "read-agent")
+    detail = rita.get(f"/runs/{above.pk}/trace/span/", {"key": call.id}, headers=HTMX).text
+    assert trace_queries.LATER not in detail
 
 
 def test_a_live_run_is_drawn_anew_while_it_moves(rita: Client, settings: Settings) -> None:
