@@ -1,4 +1,4 @@
-"""The web application under ASGI: Django today, and the place to mount other ASGI applications (MCP) beside it."""
+"""The web application under ASGI."""
 
 import gc
 import os

@@ -304,13 +304,13 @@ TOOL_RESULT_BYTES_MAX = _number("TOOL_RESULT_BYTES_MAX", 50_000, low=500, high=1
 TOOL_TEXT_BYTES_MAX = _number("TOOL_TEXT_BYTES_MAX", 20_000, low=500, high=200_000)
 # How long what an MCP server says of its tools is believed before it is asked again.
 TOOL_LISTING_S = _number("TOOL_LISTING_S", 60, low=0, high=3_600)
-# How many agents may stand behind each other as tools.
 # How often what a server says of its tools is read again by itself, and how long that may take; 0 is never.
 TOOL_SYNC_HOURS = _number("TOOL_SYNC_HOURS", 24, low=0, high=8_760)
 TOOL_SYNC_TIMEOUT_S = _number("TOOL_SYNC_TIMEOUT_S", 30, low=1, high=600)
 # The newest pieces of calls that are looked at for how much tools are used, and proposals counted of one.
 TOOL_PIECES_READ_MAX = _number("TOOL_PIECES_READ_MAX", 20_000, low=0, high=1_000_000)
 TOOL_PROPOSALS_COUNTED_MAX = _number("TOOL_PROPOSALS_COUNTED_MAX", 1_000, low=0, high=100_000)
+# How many agents may stand behind each other as tools.
 TOOL_DEPTH_MAX = _number("TOOL_DEPTH_MAX", 2, low=1, high=20)
 # Functions that did not end in time, after which a process calls no more of them.
 TOOL_STUCK_MAX = _number("TOOL_STUCK_MAX", 20, low=1, high=1_000)
@@ -562,7 +562,6 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "orchestrator.urls"
 ASGI_APPLICATION = "orchestrator.asgi.application"
-WSGI_APPLICATION = "orchestrator.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from itertools import count
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from orchestrator.core.codec import canonical
 from orchestrator.models import ApiToken, Proposal, Reason, Run
 from tests import breakers, roles
 
+_numbers = count()
 PASSWORD = "correct horse battery staple"
 SYSTEM = Actor(None)
 
@@ -63,10 +64,14 @@ def as_owner() -> Callable[[], AbstractContextManager[CursorWrapper]]:
 
 
 @pytest.fixture(autouse=True)
-def _own_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _own_checkpoints(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Every test starts with a new log, so with a new key and no copies of another one's checkpoints."""
-    monkeypatch.setattr(settings, "CHECKPOINT_KEY", tmp_path / "checkpoint-key")
-    monkeypatch.setattr(settings, "CHECKPOINT_DIR", tmp_path / "checkpoints")
+    # Most never make a checkpoint: the folder is made by whoever does.
+    folder = tmp_path_factory.getbasetemp() / "checkpoints" / str(next(_numbers))
+    monkeypatch.setattr(settings, "CHECKPOINT_KEY", folder / "key")
+    monkeypatch.setattr(settings, "CHECKPOINT_DIR", folder / "copies")
 
 
 @pytest.fixture(autouse=True)
@@ -197,9 +202,9 @@ type LoadDemo = Callable[[int], int]
 def load_demo(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[LoadDemo]:
     """`load_demo(400)` loads so many proposals for all tests of a class, which take back what they do."""
 
-    def load(count: int) -> int:
+    def load(proposals: int) -> int:
         with roles.as_owner():
-            loaded = demo_scale.load(count)
+            loaded = demo_scale.load(proposals)
         _check_log()
         _checked.update(_ends_of_logs())
         return loaded
@@ -224,7 +229,8 @@ _checked: set[tuple[str, str]] = set()
 @pytest.fixture(autouse=True)
 def _log_is_truth(request: pytest.FixtureRequest) -> Iterator[None]:
     """After every test that used the database: each run's state is the fold of its chained events."""
-    uses_database = {"db", "transactional_db", "cast"} & set(request.fixturenames)
+    fixtures = {"db", "transactional_db", "cast"} & set(request.fixturenames)
+    uses_database = fixtures or request.node.get_closest_marker("django_db")
     if uses_database:
         request.getfixturevalue("db")
     yield

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from django.conf import settings
+from django.template.defaultfilters import pluralize
 
 from orchestrator.core.statistics.forecast import DAYS_MAX, Forecast, Handling, forecast
 from orchestrator.report_queries import economics as read
@@ -48,7 +49,7 @@ def _tiles(now: Economics, before: Economics | None) -> list[Tile]:
         Tile(
             "People's time",
             f"{spent.minutes / 60:,.1f} h",
-            note=f"{spent.decisions:,} decisions, {spent.measured:,} of them measured",
+            note=f"{spent.decisions:,} decision{pluralize(spent.decisions)}, {spent.measured:,} measured",
             change=change,
         )
     ]

@@ -75,6 +75,15 @@ class DemoProduct(Product):
         assert answer.status_code == httpx.codes.OK, answer.text
         return dict(answer.json())
 
+    def wait_for_validators(self, proposal: str) -> None:
+        """Until they were heard. What is then before a person is not settled: `wait` would sit its time out."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.fetch(proposal)["status"] != "evaluating":
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{proposal} is still being evaluated")
+
     def save(self, workflow: str, definition: dict[str, Any]) -> None:
         answer = httpx.put(
             f"{self.base_url}/api/v1/workflows/{workflow}",

@@ -91,7 +91,7 @@ def failed_by_a_validator(product: DemoProduct, open_page: Open) -> Page:
     """By one that says no and by one that says nothing; decided, so that it is told."""
     agent = put_in_force(product, open_page, "calm", "stern", "broken")
     address = small_refund(product, agent)
-    product.fetch(address.split("/")[2], wait=20)
+    product.wait_for_validators(address.split("/")[2])
     page = take(open_page(address))
     expect(page.get_by_text("what validators say are shown after you decide")).to_be_visible()
     write_rejection(page, "Wrong value", "It promises too much.").click()

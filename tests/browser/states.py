@@ -110,7 +110,7 @@ def observation(product: DemoProduct, open_page: Open) -> Page:
 def revoking(product: DemoProduct, open_page: Open) -> Page:
     page = observation(product, open_page)
     page.get_by_label("Why").fill("a tool lied")
-    page.get_by_role("button", name="See what it would be").click()
+    page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("button", name="Revoke 1")).to_be_visible()
     return page
 

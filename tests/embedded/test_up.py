@@ -125,8 +125,11 @@ def test_a_bad_setting_is_one_sentence(
     assert len(refused.stderr.splitlines()) == 1
 
 
-def test_servers_named_by_url_are_used_and_none_are_started(tmp_path: Path) -> None:
-    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+def test_servers_named_by_url_are_used_and_none_are_started(made: Product, tmp_path: Path) -> None:
+    # In a folder whose tables are made, if another test made it: here that would be most of the time.
+    if made.process:
+        made.end(signal.SIGTERM)
+    theirs, ours = made.var_dir, tmp_path / "ours"
     with EmbeddedServers(theirs, durable=False):
         urls = {
             "DATABASE_URL": locations.database_url(theirs),

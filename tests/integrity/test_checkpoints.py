@@ -192,7 +192,7 @@ def test_a_line_that_a_crash_cut_is_written_anew(propose: Propose) -> None:
 def test_the_first_line_too_may_be_cut_by_a_crash(propose: Propose) -> None:
     propose()
     make_checkpoint()
-    settings.CHECKPOINT_DIR.mkdir()
+    settings.CHECKPOINT_DIR.mkdir(parents=True)
     month = Statement.read(Checkpoint.objects.get().line).at[:7]
     (settings.CHECKPOINT_DIR / f"checkpoints-{month}.jsonl").write_bytes(b'{"li')
     assert copy_to_files() == 1

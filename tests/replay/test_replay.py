@@ -128,7 +128,7 @@ def test_the_command_replays_one_run_all_runs_and_a_folder(
     run = propose().run_id
     propose(confidence=0.7)
     work_shift("effects", at_most=1)
-    assert replay(run).startswith("1 histories replayed")
+    assert replay(run).startswith("1 history replayed")
     assert replay("--all", "--write", str(tmp_path)).startswith("2 histories")
     assert replay("--dir", str(tmp_path)).startswith("2 histories")
 
@@ -136,7 +136,7 @@ def test_the_command_replays_one_run_all_runs_and_a_folder(
 def test_the_command_names_the_divergence(propose: Callable[..., Proposal]) -> None:
     run = propose().run_id
     Command.objects.update(payload='{"another":"payload"}')
-    with pytest.raises(CommandError, match="1 of 1 histories diverge"):
+    with pytest.raises(CommandError, match="1 of 1 history diverged"):
         replay(run)
 
 

@@ -119,8 +119,8 @@ def test_nobody_else_can_be_narrowed_to_in_economics(
     rita: Client, max_: Client, cast: Cast, judged: None
 ) -> None:
     asked = f"/reports/economics/?reviewer={cast.rolf.pk}"
-    assert "2 decisions" in text_of(rita, asked)
-    assert "1 decisions" in text_of(max_, asked)
+    assert "2 decisions, 2 measured" in text_of(rita, asked)
+    assert "1 decision, 1 measured" in text_of(max_, asked)
     assert 'name="reviewer"' not in text_of(rita, asked)
 
 

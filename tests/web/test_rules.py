@@ -193,7 +193,7 @@ def test_what_a_shadow_says_is_not_for_reviewers(
     assert "tiny limit" not in rita.get(f"/proposals/{small.pk}/").text
     for user in (cast.ada, cast.max):
         page = words_of(sign_in(user).get("/rules/refund-limit/2/shadow/").text)
-        assert "1 objections to 1 proposals" in page
+        assert "1 objection to 1 proposal since" in page
         assert "passes does not hold" in page
         assert "tiny limit" in page
 

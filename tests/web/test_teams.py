@@ -242,7 +242,7 @@ def test_escalation_is_set_and_a_circle_refused(
 ) -> None:
     page = words(max_.post(CHANGE, step("escalate", escalates_to="payments"), follow=True).text)
     assert "What it hands on goes to Payments." in page
-    assert "To it escalates Refunds" in words(max_.get(f"{LIST}payments/").text)
+    assert "Escalates to this team: Refunds" in words(max_.get(f"{LIST}payments/").text)
     response = max_.post(f"{LIST}payments/change/", step("escalate", escalates_to="refunds"))
     assert response.status_code == 422
     assert "come back: Payments → Refunds → Payments" in response.text

@@ -36,9 +36,10 @@ class Command(BaseCommand):
                 self.stderr.write(str(found))
             if write:
                 _write(write, history)
+        histories = "history" if replayed == 1 else "histories"
         if diverged:
-            raise CommandError(f"{diverged} of {replayed} histories diverge.")
-        self.stdout.write(f"{replayed} histories replayed; all emit what was recorded.")
+            raise CommandError(f"{diverged} of {replayed} {histories} diverged.")
+        self.stdout.write(f"{replayed} {histories} replayed; all emit what was recorded.")
 
 
 def _histories(*, run: str | None, all: bool, dir: Path | None) -> Iterator[History]:
