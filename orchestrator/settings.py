@@ -370,7 +370,7 @@ CALIBRATION_LABELS = _number("CALIBRATION_LABELS", 100, low=30, high=100_000)
 CALIBRATION_PROPOSALS_MAX = _number("CALIBRATION_PROPOSALS_MAX", 200_000, low=100, high=10_000_000)
 CALIBRATION_WINDOW_DAYS = _number("CALIBRATION_WINDOW_DAYS", 180, low=1, high=3_650)
 DRIFT_DAYS = _number("DRIFT_DAYS", 7, low=1, high=365)
-# Whoever overturns an automatic accept ends automatic accepting of that kind until a person approves.
+# Whoever overturns an automatic accept ends automatic accepting of that kind until a person allows it.
 STAND_DOWN = _flag("STAND_DOWN", True)
 # More of what is new, and at least a few of everything; up to so many of one agent in a day.
 NEW_VERSION_SHARE = _share("NEW_VERSION_SHARE", 0.2)

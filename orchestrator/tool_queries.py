@@ -22,7 +22,7 @@ REPEATABLE, ONCE = "tool", "tool-once"
 USED_DAYS = 7
 UNKNOWN = "there is no such tool"
 GONE = "its server offers it no longer"
-WAITS = "it waits for an admin to approve of what it says"
+WAITS = "it waits for an admin to approve what it says"
 WRITES = "it changes something, and this agent only reads"
 
 
@@ -142,14 +142,14 @@ def versions(tool: Tool) -> list[ToolVersion]:
 
 
 def is_own(version: ToolVersion, user: User) -> bool:
-    """Whether somebody else has to approve of it: they wrote it, or said where its server is."""
+    """Whether somebody else has to approve it: they wrote it, or said where its server is."""
     server = version.tool.server
     authors = {version.created_by_id, server.changed_by_id if server else None}
     return bool(settings.RULES_FOUR_EYES) and user.pk in authors
 
 
 def may_take_over(version: ToolVersion, user: User) -> bool:
-    """Whether saying the same as another did makes it theirs: then that one may approve of it.
+    """Whether saying the same as another did makes it theirs: then that one may approve it.
 
     Who saved the server and who said what its tool does could otherwise both only wait for a third.
     """
@@ -165,7 +165,7 @@ def approved_before(tool: Tool) -> ToolVersion | None:
 
 
 def waiting_count() -> int:
-    """Tools whose server still offers them, and that nobody approved of as they are."""
+    """Tools whose server still offers them, and that nobody approved as they are."""
     return Tool.objects.filter(
         is_offered=True, current__isnull=False, current__approved_at=None
     ).count()

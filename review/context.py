@@ -128,7 +128,7 @@ class Page:
 
     @property
     def tools_waiting(self) -> str:
-        """For those who may approve of them."""
+        """For those who may approve them."""
         count = tool_queries.waiting_count() if may(self.request.user, "tools.edit") else 0
         return counted(count) if count else ""
 

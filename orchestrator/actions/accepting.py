@@ -16,7 +16,7 @@ from orchestrator.models import Proposal, TrackRecord
 
 STANDS_DOWN = (
     # The agent reads it, too, and is not told what is audited.
-    "automatic accepting of this action by this agent version stands down until a person approves of "
+    "automatic accepting of this action by this agent version stands down until a person allows "
     "it again"
 )
 # An arbitrary number that stands for stand-downs among the advisory locks.

@@ -1,7 +1,7 @@
 """The demo's kept agents: one in use, with a version that waits to be tried, and one at a model of your own.
 
 The one in use is scripted, so that nothing needs a key; the endpoint is where an Ollama would answer. Of
-two tools one is approved of, and one waits for another admin.
+two tools one is approved, and one waits for another admin.
 """
 
 from typing import Any

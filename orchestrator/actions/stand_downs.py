@@ -2,7 +2,7 @@
 
 At once, and not only when a third person has settled the dispute: until then nobody knows who is right,
 and what runs meanwhile cannot be taken back. If the third person sides with what was done, the cause
-falls away, and with the last cause the stand-down. Otherwise it stands until a person approves of
+falls away, and with the last cause the stand-down. Otherwise it stands until a person allows
 automatic accepting again. That somebody rolled an effect back opens none: their reason is in words,
 and what was right may be rolled back too.
 """
@@ -67,14 +67,14 @@ def settled(about: ReviewItem, outcome: str) -> None:
 def lift(
     actor: Actor, stand_down_id: str, *, reason: str, overturned: int | None = None
 ) -> TrackRecord:
-    """Approve of automatic accepting again. The next proposal is judged by policy and certificate alone.
+    """Allow automatic accepting again. The next proposal is judged by policy and certificate alone.
 
     `overturned` is how many accepts were, by the page that the person had before them.
     """
-    require(actor, "stand_downs.lift", "approve of automatic accepting again")
+    require(actor, "stand_downs.lift", "allow automatic accepting again")
     if actor.user is None or actor.token is not None:
         raise NotAllowed(
-            actor.name, "approve of automatic accepting", "Only a person can, in a browser."
+            actor.name, "allow automatic accepting", "Only a person can, in a browser."
         )
     if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX or "\x00" in reason:
         raise BadInput("reason", f"say why, in 1 to {REASON_LENGTH_MAX:,} characters.")

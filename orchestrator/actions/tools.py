@@ -156,7 +156,7 @@ def _gone_back_to(tool: Tool, wording: Wording) -> ToolVersion | None:
 
 
 def _put_alone(actor: Actor, tool: Tool, wording: Wording) -> Saved:
-    """And whoever may approve of it is told, where that is needed."""
+    """And whoever may approve it is told, where that is needed."""
     before = tool.current_id
     saved = _put(actor, tool, wording, actor.user)
     if saved.version.pk != before and not saved.version.is_approved:
@@ -193,11 +193,11 @@ def approve(actor: Actor, name: str, number: int, digest_seen: str) -> ToolVersi
     if tool is None or version is None:
         raise NotFound("tool", f"{name} v{number}"[:100])
     if tool.current_id != version.pk:
-        raise StageWrong(str(version), "older", "approve of it", "Look at the newest one.")
+        raise StageWrong(str(version), "older", "approve it", "Look at the newest one.")
     if version.is_approved:
         return version
     if version.digest != digest_seen:
-        raise StageWrong(str(version), "changed", "approve of it", "Look at what it says now.")
+        raise StageWrong(str(version), "changed", "approve it", "Look at what it says now.")
     _check_four_eyes(actor, version)
     version.approved_by, version.approved_at = actor.user, timezone.now()
     version.save(update_fields=["approved_by", "approved_at"])
@@ -213,17 +213,17 @@ def approve(actor: Actor, name: str, number: int, digest_seen: str) -> ToolVersi
 
 
 def _check_person(actor: Actor) -> None:
-    """A program with an admin's token could otherwise approve of what another program wrote."""
-    require(actor, "tools.edit", "approve of tools")
+    """A program with an admin's token could otherwise approve what another program wrote."""
+    require(actor, "tools.edit", "approve tools")
     if actor.token is not None:
-        raise NotAllowed(actor.name, "approve of tools", "A person does it, in the browser.")
+        raise NotAllowed(actor.name, "approve tools", "A person does it, in the browser.")
 
 
 def _check_four_eyes(actor: Actor, version: ToolVersion) -> None:
     if actor.user is not None and tool_queries.is_own(version, actor.user):
         raise NotAllowed(
             actor.name,
-            "approve of a tool that they put there",
+            "approve a tool that they put there",
             "Another admin has to look at it.",
         )
 

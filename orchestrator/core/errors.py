@@ -35,7 +35,7 @@ CountersignError
 │   ├── ContractChanged     likewise, a version of the contract
 │   ├── AgentChanged        likewise, a version of the agent
 │   ├── EndpointChanged     somebody changed the endpoint in between
-│   ├── StandDownLifted     somebody approved of automatic accepting already
+│   ├── StandDownLifted     somebody allowed automatic accepting already
 │   ├── KeyReused           same idempotency key, another body
 │   └── KeyInFlight         same idempotency key, still being answered
 ├── EffectError
@@ -474,7 +474,7 @@ class StandDownGrew(Conflict):
 
 @dataclass(eq=False)
 class StandDownLifted(Conflict):
-    """It stands no longer. {winner} approved of automatic accepting again at {at}; nothing was changed."""
+    """It stands no longer. {winner} allowed automatic accepting again at {at}; nothing was changed."""
 
     code: ClassVar[str] = "stand-down-lifted"
     winner: str

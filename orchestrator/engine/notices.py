@@ -10,8 +10,8 @@ agent wrote, no argument, no target. A message carries a link and nothing to dec
     mentioned   the people who were named
     decided     whoever asked. Call it when the decision settles the item
     woken       whoever snoozed it
-    stood_down  whoever may approve of automatic accepting again
-    tools_wait  whoever may approve of tools
+    stood_down  whoever may allow automatic accepting again
+    tools_wait  whoever may approve tools
 """
 
 import re
@@ -108,7 +108,7 @@ def stood_down(stand_down: StandDown) -> None:
     """Of no item: which audit it was, nobody is told who may have to settle its dispute."""
     news = _News(
         None,
-        f"Automatic accepting of {WHAT} stands down: people decide until one approves of it again.",
+        f"Automatic accepting of {WHAT} stands down: people decide until one allows it again.",
         _with_roles(roles.roles_with("stand_downs.lift")),
         action=stand_down.record.action,
         page=f"/calibration/{stand_down.record_id}/",
@@ -124,7 +124,7 @@ def tools_wait(count: int, server: str, by: User | None) -> None:
     said = f"A tool{where} says" if count == 1 else f"{count} tools{where} say"
     news = _News(
         None,
-        f"{said} what nobody approved of yet. Agents are not offered it before an admin does.",
+        f"{said} what nobody approved yet. Agents are not offered it before an admin does.",
         _with_roles(roles.roles_with("tools.edit")) - _known({by.pk if by else None}),
         page="/tools/",
     )

@@ -202,7 +202,7 @@ class StandDown(models.Model):
     record = models.ForeignKey(TrackRecord, models.PROTECT, related_name="stand_downs")
     opened_at = models.DateTimeField(auto_now_add=True)
     lifted_at = models.DateTimeField(null=True)
-    # The person who approved of automatic accepting again; nobody, when all its causes fell away.
+    # The person who allowed automatic accepting again; nobody, when all its causes fell away.
     lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True)
     lifted_because = models.TextField(default="", blank=True)
 

@@ -24,7 +24,7 @@ WHEN: dict[str, str] = {
     NoticeKind.DECIDED: "You asked for it: a change of Countersign, a run you started.",
     NoticeKind.SNOOZE_OVER: "You snoozed it, and it is back.",
     NoticeKind.ADJUDICATION: "Two people judged blind and differ; a third has to say.",
-    NoticeKind.STOOD_DOWN: "An audit overturned what ran by itself, and you may approve of it again.",
+    NoticeKind.STOOD_DOWN: "An audit overturned what ran by itself, and you may allow it again.",
 }
 DELIVERIES: dict[str, Look] = {
     Delivery.Status.PENDING: Look("On its way", "info", "clock"),

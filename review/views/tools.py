@@ -60,7 +60,7 @@ def change_tool(request: HttpRequest, name: str) -> HttpResponse:
         saved = actions.say_kind(actor_of(request), name, **form.cleaned_data)
     except CountersignError as error:
         return _refused(request, found, error)
-    waits = "" if saved.version.is_approved else " Another admin has to approve of it."
+    waits = "" if saved.version.is_approved else " Another admin has to approve it."
     messages.success(request, f"{saved.version} is saved.{waits}")
     return redirect("tool", name)
 

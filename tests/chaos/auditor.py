@@ -1,7 +1,7 @@
 """An auditor who never tires, and an admin who settles what the auditor disputes.
 
 Every two seconds the auditor would not have done what one agent was let do by itself: then it stands
-down, for a second, until the admin sides with what was done or approves of automatic accepting again.
+down, for a second, until the admin sides with what was done or allows automatic accepting again.
 What the product confirmed is written down outside of it.
 """
 

@@ -27,7 +27,7 @@ class ReviewAuditor:
         self._accepted: dict[str, str] = {}
         # Until when an approval can be taken back, by the effect that it released.
         self._windows: dict[str, float] = {}
-        # Who approves of a proposal, each by one decision.
+        # Who approves a proposal, each by one decision.
         self._approvals: dict[str, dict[str, str]] = {}
         self._closed: Counter[tuple[str, str]] = Counter()
         self._edited: set[str] = set()
@@ -117,7 +117,7 @@ class ReviewAuditor:
         given = self._approvals.setdefault(event.proposal, {})
         counted = state.proposals[event.proposal].approvals
         hold(set(counted) == set(given), f"{event.proposal} counts {counted}, not {tuple(given)}")
-        hold(event.by not in given, f"{event.by} approves of {event.proposal} twice")
+        hold(event.by not in given, f"{event.by} approves {event.proposal} twice")
         self._hold_waited_for(state, event.proposal)
         given[event.by] = event.decision
 

@@ -168,7 +168,7 @@ def test_a_stand_down_shows_and_an_admin_lifts_it(
     assert "stands down" in sign_in(cast.rita).get("/calibration/").text
     assert "An admin can approve" in sign_in(cast.rita).get(path).text
     ada = sign_in(cast.ada)
-    assert "Approve of automatic accepting again" in ada.get(path).text
+    assert "Allow automatic accepting again" in ada.get(path).text
     fields = {"stand_down": standing.pk, "overturned": 1, "reason": ""}
     refused = ada.post(address(standing.record, "lift"), fields)
     assert refused.status_code == 422

@@ -1,4 +1,4 @@
-"""The pages of tools: what waits, what differs, and who may approve of it."""
+"""The pages of tools: what waits, what differs, and who may approve it."""
 
 import re
 import sys
@@ -86,7 +86,7 @@ def test_reviewers_look_and_change_nothing(cast: Cast, sign_in: Callable[..., Cl
     tool = save(cast)
     rita = sign_in(cast.rita)
     page = rita.get("/tools/refund/").text
-    assert "An admin can approve of it." in page
+    assert "An admin can approve it." in page
     assert "<form" not in page.partition("<main")[2]
     assert rita.post("/tools/refund/approve/", seen(tool)).status_code == 403
 

@@ -1,7 +1,7 @@
 """What a run asked for and waits for no longer: while nobody has accepted it, it is withdrawn.
 
 Else the work that is done in place of the one that was given up could ask for the same once more, and
-people would approve of both.
+people would approve both.
 """
 
 from orchestrator.core import validations

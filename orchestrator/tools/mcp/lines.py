@@ -232,7 +232,7 @@ class Line:
 async def _unchecked(name: str, result: CallToolResult) -> None:
     """The SDK would hold an answer against a schema of the server's own, in this process and without end.
 
-    A pattern in it could stop the whole worker, and nobody approved of it. An answer is data, whatever form it
+    A pattern in it could stop the whole worker, and nobody approved it. An answer is data, whatever form it
     has.
     """
 
