@@ -20,6 +20,7 @@ class ApproveForm(forms.Form):
 class KindForm(forms.Form):
     """What a server says of itself is not believed: a person says what its tool does."""
 
+    number = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
     kind = forms.ChoiceField(label="What it does", choices=ToolVersion.Kind)
     is_repeatable = forms.BooleanField(
         label="A second call with the same key does no harm", required=False

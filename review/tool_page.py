@@ -71,4 +71,5 @@ def _kind(tool: Tool) -> KindForm | None:
     version = tool.current
     if version is None:
         return None
-    return KindForm(initial={"kind": version.kind, "is_repeatable": version.is_repeatable})
+    known = {name: getattr(version, name) for name in ("number", "kind", "is_repeatable")}
+    return KindForm(initial=known, auto_id="kind-%s")

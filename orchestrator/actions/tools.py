@@ -97,12 +97,18 @@ def save(actor: Actor, name: str, wording: Wording, owner: str = "") -> Saved:
 
 
 @transaction.atomic
-def say_kind(actor: Actor, name: str, *, kind: str, is_repeatable: bool) -> Saved:
-    """What people say of a tool that is there: what it does, and whether it may be done twice."""
+def say_kind(actor: Actor, name: str, *, number: int, kind: str, is_repeatable: bool) -> Saved:
+    """What people say of a tool that is there: what it does, and whether it may be done twice.
+
+    `number` is of the version that they looked at: of another wording they said nothing.
+    """
     _require(actor, "save tools")
     tool = Tool.objects.select_for_update(of=("self",)).filter(name=name).first()
     if tool is None or tool.current is None:
         raise NotFound("tool", name[:100])
+    if tool.current.number != number:
+        advice = f"Look at {tool.current} first."
+        raise StageWrong(f"{name} v{number}", "older", "say what it does", advice)
     said = replace(wording_of(tool.current), kind=kind, is_repeatable=is_repeatable)
     _check(said)
     return _put_alone(actor, tool, said)

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from orchestrator import plugins, tool_queries
 from orchestrator.actions import lineage, proposals, tokens, tools
 from orchestrator.actions.actor import Actor
-from orchestrator.actions.tools import Wording
+from orchestrator.actions.tools import Saved, Wording
 from orchestrator.core.errors import (
     BadInput,
     ContractInvalid,
@@ -98,6 +98,13 @@ def own(settings: Settings) -> Iterator[None]:
 
 def why_not(name: str, *, read_only: bool = False) -> str:
     return tool_queries.offered([name], read_only=read_only).refused.get(name, "")
+
+
+def say_kind(actor: Actor, name: str, **said: Any) -> Saved:
+    """Of what it says now."""
+    tool = Tool.objects.get(name=name)
+    assert tool.current
+    return tools.say_kind(actor, name, number=tool.current.number, **said)
 
 
 def test_a_tool_is_offered_once_another_admin_approved(ada: Actor, zoe: Actor) -> None:
@@ -486,7 +493,7 @@ def test_tools_of_a_server_wait_and_are_believed_to_write(
     assert echo.kind == "write"
     assert why_not("shop_echo") == tool_queries.WAITS
     # Somebody says that it only reads, and somebody else agrees.
-    reads = tools.say_kind(ada, "shop_echo", kind="read", is_repeatable=False).version
+    reads = say_kind(ada, "shop_echo", kind="read", is_repeatable=False).version
     tools.approve(zoe, "shop_echo", reads.number, reads.digest)
     [spec] = tool_queries.offered(["shop_echo"], read_only=True).specs
     assert run(spec, {"text": "hello"}, 10).value == "hello"
@@ -529,7 +536,7 @@ def test_nobody_alone_undoes_what_somebody_says_of_a_tool(
 def approved_to_read(ada: Actor, zoe: Actor) -> ToolVersion:
     """Of a server that Ada saved, and Zoe agrees with what Ada says of its tool."""
     tools.sync(ada, "shop")
-    reads = tools.say_kind(ada, "shop_changing", kind="read", is_repeatable=True).version
+    reads = say_kind(ada, "shop_changing", kind="read", is_repeatable=True).version
     return tools.approve(zoe, "shop_changing", reads.number, reads.digest)
 
 
@@ -537,7 +544,7 @@ def test_no_server_undoes_what_somebody_says_of_its_tool(
     server: Path, ada: Actor, zoe: Actor
 ) -> None:
     approved_to_read(ada, zoe)
-    tools.say_kind(zoe, "shop_changing", kind="write", is_repeatable=False)
+    say_kind(zoe, "shop_changing", kind="write", is_repeatable=False)
     for said in ("Does something else.", "Does something."):
         server.write_text(said)
         assert tools.sync(ada, "shop").changed == ["shop_changing"]
@@ -561,14 +568,14 @@ def test_two_admins_are_enough_whoever_says_first_what_a_tool_does(
     server: Path, ada: Actor, zoe: Actor
 ) -> None:
     tools.sync(ada, "shop")
-    said = tools.say_kind(zoe, "shop_echo", kind="read", is_repeatable=False).version
+    said = say_kind(zoe, "shop_echo", kind="read", is_repeatable=False).version
     for admin in (ada, zoe):
         with pytest.raises(NotAllowed, match="Another admin"):
             tools.approve(admin, "shop_echo", said.number, said.digest)
     # Whose server it is says so as well, and the other one agrees.
-    same = tools.say_kind(ada, "shop_echo", kind="read", is_repeatable=False)
+    same = say_kind(ada, "shop_echo", kind="read", is_repeatable=False)
     assert (same.is_new, same.version.created_by) == (True, ada.user)
-    assert not tools.say_kind(zoe, "shop_echo", kind="read", is_repeatable=False).is_new
+    assert not say_kind(zoe, "shop_echo", kind="read", is_repeatable=False).is_new
     tools.approve(zoe, "shop_echo", same.version.number, same.version.digest)
     assert why_not("shop_echo") == ""
 
@@ -665,7 +672,7 @@ def test_what_only_one_admin_said_of_a_tool_does_not_outlive_its_wording(
     tools.sync(ada, "shop")
     first = waiting("shop_changing")
     tools.approve(zoe, "shop_changing", first.number, first.digest)
-    tools.say_kind(zoe, "shop_changing", kind="read", is_repeatable=True)
+    say_kind(zoe, "shop_changing", kind="read", is_repeatable=True)
     said = waiting("shop_changing")
     # As long as the server says the same, it waits as it is.
     long_ago(settings)

@@ -44,6 +44,13 @@ def seen(tool: Tool) -> dict[str, Any]:
     return {"number": tool.current.number, "digest": tool.current.digest}
 
 
+def kind_of(kind: str) -> dict[str, Any]:
+    """Said of what it says now."""
+    current = Tool.objects.get(name="refund").current
+    assert current is not None
+    return {"number": current.number, "kind": kind}
+
+
 def test_a_second_admin_approves(cast: Cast, sign_in: Callable[..., Client], zoe: Client) -> None:
     tool = save(cast)
     ada = sign_in(cast.ada)
@@ -55,6 +62,20 @@ def test_a_second_admin_approves(cast: Cast, sign_in: Callable[..., Client], zoe
     assert zoe.post("/tools/refund/approve/", seen(tool)).status_code == 302
     assert "approved by rolf" in zoe.get("/tools/refund/").text
     assert "Not offered" not in zoe.get("/tools/").text
+
+
+def test_what_a_tool_does_is_said_of_the_version_that_was_looked_at(
+    cast: Cast, zoe: Client
+) -> None:
+    save(cast)
+    sent = kind_of("read")
+    looked_at = save(cast, description="Wipes the ledger.")
+    answer = zoe.post("/tools/refund/change/", sent)
+    assert answer.status_code == 409
+    assert "refund v1" in answer.text
+    looked_at.refresh_from_db()
+    assert looked_at.current is not None
+    assert (looked_at.current.number, looked_at.current.kind) == (2, "write")
 
 
 def test_what_changed_is_shown_before_it_is_approved(cast: Cast, zoe: Client) -> None:
@@ -76,7 +97,7 @@ def test_a_page_that_is_old_approves_nothing(cast: Cast, zoe: Client) -> None:
 
 def test_what_it_does_is_said_by_people(cast: Cast, zoe: Client) -> None:
     save(cast)
-    assert zoe.post("/tools/refund/change/", {"kind": "read"}).status_code == 302
+    assert zoe.post("/tools/refund/change/", kind_of("read")).status_code == 302
     current = Tool.objects.get(name="refund").current
     assert current is not None
     assert (current.kind, current.number, current.is_approved) == ("read", 2, False)
@@ -118,11 +139,11 @@ def test_whose_server_it_is_hears_how_another_can_approve(
     tool = save(cast)
     server = ToolServer.objects.create(slug="shop", transport="stdio", changed_by=cast.ada)
     Tool.objects.filter(pk=tool.pk).update(server=server)
-    zoe.post("/tools/refund/change/", {"kind": "read"})
+    zoe.post("/tools/refund/change/", kind_of("read"))
     ada = sign_in(cast.ada)
     assert "Say below what it does as well, and rolf can approve" in ada.get("/tools/refund/").text
     assert "another admin has to approve" in zoe.get("/tools/refund/").text
-    ada.post("/tools/refund/change/", {"kind": "read"})
+    ada.post("/tools/refund/change/", kind_of("read"))
     assert "another admin has to approve" in ada.get("/tools/refund/").text
     assert "Approve version 3" in zoe.get("/tools/refund/").text
 
