@@ -262,24 +262,6 @@ def score_counts(scope: Scope, since: datetime, until: datetime) -> list[int]:
 # What triggers and pages read -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class AuditBound:
-    """What automatic accepting of one action by one agent version is known to get wrong, at most."""
-
-    scope: Scope
-    assurance: Assurance
-    as_of: datetime
-
-
-def audit_bounds() -> list[AuditBound]:
-    """Of every track record with automatic accepts: one row each, however many proposals there are.
-
-    The bounds hold at every look, so whatever acts by itself may ask as often as it likes.
-    """
-    rows = TrackRecord.objects.filter(accepts__gt=0, checked_at__isnull=False).order_by("pk")
-    return [AuditBound(one.scope, assurance_of(one), one.checked_at) for one in rows]  # type: ignore[arg-type]
-
-
 def assurance_of(record: TrackRecord) -> Assurance:
     return Assurance(
         accepted=record.accepts,

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from orchestrator.core.policy import auditing
-from orchestrator.core.statistics.intervals import Rate
 from orchestrator.models import Decision, GoldItem, GoldLook, ReviewItem
 
 
@@ -33,40 +31,6 @@ def fresh_for(person: User) -> list[int]:
     )
     rows = rows.exclude(proposal__edited_by=person).exclude(added_by=person)
     return list(rows.order_by("pk").values_list("pk", flat=True)[: settings.GOLD_MAX])
-
-
-@dataclass(frozen=True, slots=True)
-class GoldResult:
-    """How one reviewer's blind verdicts fit what people had settled before."""
-
-    reviewer: str
-    judged: int
-    agreed: int
-    # Of those that should not have run, and of those that should.
-    let_through: int
-    stopped: int
-
-    @property
-    def agreement(self) -> Rate:
-        return Rate(self.agreed, self.judged)
-
-
-def gold_results(since: datetime, until: datetime) -> list[GoldResult]:
-    """By the time of the verdict, in the order of names. What was taken back since counts no more."""
-    looks = GoldLook.objects.filter(
-        gold__retired_at=None,
-        item__status=ReviewItem.Status.DECIDED,
-        item__closed_at__gte=since,
-        item__closed_at__lt=until,
-    )
-    wrong = Q(item__closed_because=auditing.NOT_AS_KNOWN)
-    rows = looks.values_list("reviewer__username").annotate(
-        judged=Count("pk"),
-        agreed=Count("pk", filter=Q(item__closed_because=auditing.AS_KNOWN)),
-        let_through=Count("pk", filter=wrong & Q(gold__should_run=False)),
-        stopped=Count("pk", filter=wrong & Q(gold__should_run=True)),
-    )
-    return [GoldResult(*row) for row in rows.order_by("reviewer__username")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,6 @@ class RowsDraft:
     rows: tuple[RowDraft, ...]
     join: str = "all"
 
-    @property
-    def has_problems(self) -> bool:
-        return any(row.problem for row in self.rows)
-
 
 def read_rows(draft: RowsDraft, texts: Iterable[str]) -> Rows | RowsDraft:
     """The rows, or the draft again with what is wrong in it. `texts` are the fields that hold text."""

@@ -14,7 +14,7 @@ from orchestrator.actions.actor import Actor
 from orchestrator.actions.proposals import Suggestion, submit
 from orchestrator.core.errors import AlreadyDecided, BadInput, NotAllowed, NotFound
 from orchestrator.engine.sweep import sweep
-from orchestrator.gold_queries import GoldResult
+from orchestrator.gold_queries import Tried
 from orchestrator.models import (
     AuditEntry,
     Evaluation,
@@ -286,19 +286,12 @@ def test_it_says_something_about_the_auditor_alone(
     assert not Evaluation.objects.filter(evaluator="person").exists()
 
 
-def test_results_are_by_reviewer(
+def test_it_says_how_often_it_was_judged_and_agreed_with(
     cast: Cast, uma: User, golden: GoldItem, waiting: ReviewItem
 ) -> None:
     judge(cast.rolf, "reject")
     judge(uma, "approve")
-    now = timezone.now()
-    assert gold_queries.gold_results(now - DAY, now + DAY) == [
-        GoldResult("rolf", judged=1, agreed=0, let_through=0, stopped=1),
-        GoldResult("uma", judged=1, agreed=1, let_through=0, stopped=0),
-    ]
-    assert gold_queries.gold_results(now + DAY, now + 2 * DAY) == []
-    gold.retire(Actor(cast.ada), golden.pk, why=WHY)
-    assert gold_queries.gold_results(now - DAY, now + DAY) == []
+    assert gold_queries.tried([golden]) == {golden.pk: Tried(judged=2, agreed=1)}
 
 
 def test_what_nobody_judged_in_time_says_nothing(
@@ -309,4 +302,4 @@ def test_what_nobody_judged_in_time_says_nothing(
     ReviewItem.objects.filter(pk=item.pk).update(due_at=timezone.now() - DAY)
     sweep()
     assert ReviewItem.objects.get(pk=item.pk).closed_because == "deadline"
-    assert gold_queries.gold_results(timezone.now() - DAY, timezone.now() + DAY) == []
+    assert gold_queries.tried([golden]) == {}

@@ -356,10 +356,9 @@ def test_what_nobody_looked_at_counts_for_its_size(
     work()
     found = ThresholdCertificate.objects.get()
     assert (found.tried[0]["total"], found.tried[0]["examined"]) == (1_000, 100)
-    bound = calibration_queries.audit_bounds()[0]
-    assert bound.scope == record().scope
-    assert (bound.assurance.accepted, bound.assurance.examined) == (1_000, 100)
-    assert "of 1,000 auto-accepts 100 were examined, 0 were wrong" in str(bound.assurance)
+    assurance = calibration_queries.assurance_of(record())
+    assert (assurance.accepted, assurance.examined) == (1_000, 100)
+    assert "of 1,000 auto-accepts 100 were examined, 0 were wrong" in str(assurance)
 
 
 def test_calibrated_scores_are_certified_on_what_came_after_the_calibrator(

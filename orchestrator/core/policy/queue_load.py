@@ -76,10 +76,6 @@ class Load:
     errors_a_day: float
 
     @property
-    def hours_change(self) -> float:
-        return self.hours_after - self.hours_before
-
-    @property
     def shows_shares(self) -> bool:
         """Of fewer the counts say all there is to say."""
         return self.compared >= SHARES_FROM

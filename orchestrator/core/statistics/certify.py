@@ -11,14 +11,12 @@ it was found on: the same agent version, contract version and calibrator, and sc
 meant (`stale_because`).
 """
 
-import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.statistics.assurance import percent
-from orchestrator.core.statistics.judged import Judged
 from orchestrator.core.statistics.strata import Stratum, at_most, watched_bounds
 
 # Coarse where scores are rare, fine where agents put theirs. Each further one costs all of them some doubt.
@@ -123,23 +121,6 @@ def certify(
     return CertifiedThreshold(chosen, target, delta, tried)
 
 
-def count_above(proposals: Iterable[Judged], grid: Sequence[float] = GRID) -> tuple[Row, ...]:
-    """The rows of all proposals of one agent version, action and tier, also of those without a label.
-
-    Labels that were drawn with different chances are strata of their own: without those that nobody
-    looked at their sizes would be wrong. Proposals without a score are above no threshold.
-    """
-    # As in the bands, a score over 1 is one: whatever would be accepted is counted.
-    return rows_of(
-        (
-            Pile(one.score, one.chance, 1, int(one.right is not None), int(one.right is False))
-            for one in proposals
-            if one.score is not None and math.isfinite(one.score)
-        ),
-        grid,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Pile:
     """Proposals of one score that were put before people with one chance, as a database counts them."""
@@ -152,7 +133,11 @@ class Pile:
 
 
 def rows_of(piles: Iterable[Pile], grid: Sequence[float] = GRID) -> tuple[Row, ...]:
-    """The same from counts."""
+    """Of all proposals of one agent version, action and tier, also of those without a label.
+
+    Labels that were drawn with different chances are strata of their own: without those that nobody
+    looked at their sizes would be wrong.
+    """
     grid = sorted(set(grid))
     found: dict[float, list[_Counts]] = defaultdict(
         lambda: [_Counts() for _ in range(len(grid) + 1)]

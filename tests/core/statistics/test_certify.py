@@ -1,7 +1,8 @@
 """Certified thresholds: what they promise is counted over seeded histories."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import pytest
@@ -14,10 +15,11 @@ from orchestrator.core.statistics.certify import (
     Basis,
     CertifiedThreshold,
     NoThreshold,
+    Pile,
     Row,
     accept_above,
     certify,
-    count_above,
+    rows_of,
     stale_because,
 )
 from orchestrator.core.statistics.judged import Judged
@@ -49,6 +51,19 @@ def errors_above(errors: Sequence[float]) -> dict[float, float]:
         / max(sum(w for s, w in zip(SCORES, WEIGHTS, strict=True) if s > at), 1)
         for at in GRID
     }
+
+
+def count_above(proposals: Iterable[Judged], grid: Sequence[float] = GRID) -> tuple[Row, ...]:
+    """Proposals without a score are above no threshold."""
+    # As in the bands, a score over 1 is one: whatever would be accepted is counted.
+    return rows_of(
+        (
+            Pile(one.score, one.chance, 1, int(one.right is not None), int(one.right is False))
+            for one in proposals
+            if one.score is not None and math.isfinite(one.score)
+        ),
+        grid,
+    )
 
 
 def breaks(answer: Answer, truth: dict[float, float]) -> bool:

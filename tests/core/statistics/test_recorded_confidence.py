@@ -11,8 +11,9 @@ from orchestrator.core.statistics.calibration import (
     fit_isotonic,
     reliability,
 )
-from orchestrator.core.statistics.certify import GRID, CertifiedThreshold, certify, count_above
+from orchestrator.core.statistics.certify import GRID, CertifiedThreshold, certify
 from orchestrator.core.statistics.judged import Judged
+from tests.core.statistics.test_certify import count_above
 from tests.recorded_agents.recordings import read_lines
 
 TARGETS = (0.02, 0.05, 0.1, 0.15, 0.2)
