@@ -131,6 +131,14 @@ def test_who_only_reads_is_offered_nothing_that_writes(
     assert found.refused == {"refund": tool_queries.WRITES, "none": tool_queries.UNKNOWN}
 
 
+@pytest.mark.pulls("TOOL_TEXT_BYTES_MAX")
+def test_what_models_are_told_of_a_tool_is_bounded(ada: Actor, settings: Settings) -> None:
+    settings.TOOL_TEXT_BYTES_MAX = 500
+    with pytest.raises(BadInput, match="TOOL_TEXT_BYTES_MAX"):
+        tools.save(ada, "refund", wording(description="x" * 500))
+    assert not Tool.objects.exists()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,5 +1,6 @@
 """Every limit on what an agent may use up: what happens there, and that nothing runs that nobody accepted."""
 
+import re
 import time
 from importlib import import_module
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from orchestrator import settings as product_settings
 from orchestrator.core.errors import DefinitionInvalid
 from orchestrator.engine.sweep import sweep
 from orchestrator.models import AgentTrial, Event, Proposal, Run
@@ -65,9 +67,28 @@ LIMITS = {
     "MEMORY_RUN_MAX": "tests.engine.test_observations",
     "MEMORY_TTL_DAYS_MAX": HERE,
     "MEMORY_HANDED_BYTES_MAX": "tests.engine.test_observations",
+    "TOOL_TEXT_BYTES_MAX": "tests.actions.test_tools",
+    "TOOL_TIMEOUT_MAX_S": "tests.tools.test_tools",
+    "TRACE_EVENTS_MAX": "tests.engine.test_traces",
+    "TRACE_PIECES_MAX": "tests.engine.test_traces",
+    "TRACE_TEXT_MAX": "tests.engine.test_traces",
+    "WORKER_STUCK_MAX": "tests.engine.test_crew",
     "SHADOW_CALLS_PER_DAY_MAX": "tests.engine.test_agents",
     "SHADOW_MONEY_MICROS_PER_DAY_MAX": HERE,
 }
+
+# How far pages and people count, and how much of it there is.
+OTHERS = {
+    "MEMORY_DERIVED_MAX",
+    "SHADOW_TRIALS_COUNTED_MAX",
+    "TOOL_PIECES_READ_MAX",
+    "TOOL_PROPOSALS_COUNTED_MAX",
+    "TOOL_SERVERS_MAX",
+}
+# Settings that are named so bound what agents do.
+BOUNDS = re.compile(
+    r"(RUN|CALL|TURN|MODEL|TOOL|MEMORY|SHADOW|TRACE|WORKER)_\w*_MAX(_S)?|SUPERVISOR_\w+|ISOLATED_\w+_MB"
+)
 
 USAGE = {"tokens_in": 50, "tokens_out": 10, "money_micros": 60}
 GREEDY = {"kind": "scripted", "name": "clerk", "turns": [{"asks": [ask("none")]}], "usage": USAGE}
@@ -75,6 +96,11 @@ GREEDY = {"kind": "scripted", "name": "clerk", "turns": [{"asks": [ask("none")]}
 
 def pulling(setting: str, *more: Any) -> Any:
     return pytest.param(setting, *more, marks=pytest.mark.pulls(setting))
+
+
+def test_no_limit_is_forgotten() -> None:
+    named = {name for name in dir(product_settings) if BOUNDS.fullmatch(name)}
+    assert named - OTHERS <= LIMITS.keys()
 
 
 @pytest.mark.parametrize("setting", LIMITS)

@@ -131,6 +131,7 @@ def test_who_ignores_the_deadline_is_fenced_off(
     assert Event.objects.filter(run=run, kind="work_finished").count() == 0
 
 
+@pytest.mark.pulls("WORKER_STUCK_MAX")
 def test_a_process_with_too_many_hanging_threads_asks_to_be_replaced(
     agents: dict[str, Any], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:

@@ -304,6 +304,18 @@ def test_it_reads_few_rows_and_few_queries(django_assert_max_num_queries: Any) -
         trace_queries.trace_of(run)
 
 
+@pytest.mark.pulls("TRACE_EVENTS_MAX")
+def test_of_an_endless_run_the_beginning_is_shown_and_that_it_is_not_all(
+    settings: Settings,
+) -> None:
+    run = runs.start("invoices")
+    settings.TRACE_EVENTS_MAX = 3
+    found = trace_queries.trace_of(run)
+    assert found.is_cut
+    assert max(span.seq for span in found.trace.spans) == 3
+    assert len(found.trace.spans) > 1
+
+
 def test_long_outputs_stay_in_the_database(told: Any) -> None:
     told(AgentAnswer({"text": "x" * 100_000}))
     run = runs.start("one", definition={"pattern": "pipeline", "stages": [runs.stage("read")]})
@@ -311,6 +323,7 @@ def test_long_outputs_stay_in_the_database(told: Any) -> None:
     assert lines[-1].event.output is None  # type: ignore[attr-defined]
 
 
+@pytest.mark.pulls("TRACE_TEXT_MAX", "TRACE_PIECES_MAX")
 def test_pieces_are_bounded_and_can_always_be_stored(told: Any, settings: Settings) -> None:
     settings.TRACE_TEXT_MAX, settings.TRACE_PIECES_MAX = 10, 2
     odd = Piece("tool", "a\x00b\ud800" * 200, -5, 2**40, given="y" * 500, error="z" * 900)

@@ -57,6 +57,14 @@ def test_a_function_reads(own: Callable[..., Any]) -> None:
     assert run(spec, {"order": "A-1"}, 5).value == {"order": "A-1", "total": 1_840}
 
 
+@pytest.mark.pulls("TOOL_TIMEOUT_MAX_S")
+def test_no_tool_takes_longer_than_any_may(own: Callable[..., Any], settings: Settings) -> None:
+    """Whatever its version and its caller say."""
+    settings.TOOL_TIMEOUT_MAX_S = 0
+    with pytest.raises(ToolRefused, match="no time is left"):
+        run(own("orders.find", parameters=ORDER, timeout_s=60), {"order": "A-1"}, 60)
+
+
 def test_what_writes_is_never_run_for_an_agent(own: Callable[..., Any]) -> None:
     spec = own("orders.refund", kind="write")
     with pytest.raises(ToolRefused, match="has to be proposed; nothing was called"):
