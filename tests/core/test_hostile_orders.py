@@ -420,7 +420,7 @@ class HostileOrders(RuleBasedStateMachine):
     @invariant()
     def nothing_is_undecided_that_nobody_waits_for(self) -> None:
         for name, proposal in self.state.proposals.items():
-            if proposal.work and proposal.status in {"evaluating", "in_review"}:
+            if self.state.withdraws and proposal.status in {"evaluating", "in_review"}:
                 work = self.state.works[proposal.work]
                 assert not self.state.has_ended, name
                 assert work.status not in OVER, name
