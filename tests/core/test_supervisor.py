@@ -324,6 +324,13 @@ def test_an_unknown_price_stays_unknown_in_every_sum_above() -> None:
     assert story.state.spent.unpriced
 
 
+def test_a_round_for_nobody_at_the_limit_of_its_cost_is_no_error_of_the_run() -> None:
+    story = Story(supervisor(stops_at={"tokens": 8, "money_micros": 0}), {"want": "all"})
+    story.finish("plan", tasks("nobody:a"), tokens_out=9)
+    assert (story.state.status, story.state.error) == ("completed", None)
+    assert "the cost limit of the run was reached" in story.state.notes[0]
+
+
 def test_a_run_that_is_given_up_is_cancelled_and_no_other_is() -> None:
     story = Story(supervisor(), {"want": "all"}, cancels_below=True)
     story.finish("plan", tasks("ask:who?", "ask:why?", "find:a"))

@@ -56,7 +56,7 @@ def _hand_out(plan: Plan, state: RunState, moment: Moment, came: Json) -> RunSta
     at = _answer_at(state, PLAN)
     state = work.start(plan, state, TASKS, moment, None, parts=asked, tasks_at=at)
     if state.works[TASKS].status in work.OVER:
-        return _gather(plan, state, moment)
+        return _gather(plan, replace(state, error=None), moment)
     return state
 
 
