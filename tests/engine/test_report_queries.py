@@ -17,7 +17,7 @@ from orchestrator.core.statistics.calibration import reliability
 from orchestrator.core.statistics.figures import Held, Outcomes
 from orchestrator.core.statistics.judged import Judged
 from orchestrator.engine import rollups
-from orchestrator.models import Proposal, ReviewItem
+from orchestrator.models import Proposal, ProposalDay, ReviewItem
 from orchestrator.report_queries.acceptance import acceptance
 from orchestrator.report_queries.agents import agents, calibration
 from orchestrator.report_queries.audits import audits
@@ -30,6 +30,7 @@ from orchestrator.report_queries.scope import Scope, Tally
 from orchestrator.report_queries.scores import score_histogram
 from tests.conftest import SYSTEM, Cast, LoadDemo, analyze
 from tests.deciding import decide, look
+from tests.engine.test_rollups import is_equal
 from tests.runs import WORKFLOWS, save
 from tests.work import work_all
 
@@ -37,7 +38,7 @@ Propose = Callable[..., Proposal]
 Activate = Callable[..., None]
 Owner = Callable[[], AbstractContextManager[CursorWrapper]]
 
-LARGE = 400
+LARGE = 500
 TODAY = datetime.now(UTC).date()
 TODAYS = Scope(since=TODAY, until=TODAY + timedelta(days=1))
 HALF_A_YEAR = Scope(since=TODAY - timedelta(days=200), until=TODAY + timedelta(days=1))
@@ -223,6 +224,11 @@ def large(load_demo: LoadDemo) -> None:
 
 class TestHalfAYear:
     """Nothing that one of them does is there for the next."""
+
+    def test_a_recount_finds_the_same(self, large: None) -> None:
+        assert is_equal()
+        workflows = ProposalDay.objects.exclude(segment__workflow="")
+        assert sum(workflows.values_list("proposals", flat=True)) == LARGE
 
     def test_narrowed_or_not_the_parts_are_the_whole(self, large: None) -> None:
         whole = overview(HALF_A_YEAR)

@@ -25,7 +25,6 @@ from orchestrator.actions import (
     claims,
     confirmations,
     contracts,
-    demo_scale,
     proposals,
     reviews,
     revisions,
@@ -58,7 +57,6 @@ Activate = Callable[..., None]
 Owner = Callable[[], AbstractContextManager[CursorWrapper]]
 
 STEPS = 120
-LARGE = 500
 REFUND = {
     "type": "object",
     "properties": {"amount_minor": {"type": "integer"}, "currency": {"type": "string"}},
@@ -292,17 +290,6 @@ def test_whatever_happens_a_recount_finds_the_same(
     for day in rollups.all_days():
         wrong = rollups.check_day(day)
         assert wrong is not None and not any(wrong.values())
-
-
-def test_of_a_large_demo_a_recount_finds_the_same(db: None, as_owner: Owner) -> None:
-    with as_owner():
-        demo_scale.load(LARGE)
-    rollups.refresh()
-    assert is_equal()
-    assert (
-        sum(ProposalDay.objects.exclude(segment__workflow="").values_list("proposals", flat=True))
-        == LARGE
-    )
 
 
 # When it looks ------------------------------------------------------------------------------------
