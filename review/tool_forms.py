@@ -31,15 +31,15 @@ class ServerForm(forms.Form):
     slug = forms.SlugField(
         label="Name",
         max_length=50,
-        help_text="its tools are named after it, such as shop_get-order; "
-        "what is saved takes the place of a server of the same name",
+        help_text="Its tools are named after it, such as shop_get-order. "
+        "What is saved takes the place of a server of the same name.",
         widget=forms.TextInput(attrs=_PLAIN),
     )
     transport = forms.ChoiceField(label="Where it is", choices=ToolServer.Transport)
     command = forms.ChoiceField(
         label="Program",
         required=False,
-        help_text="those that TOOL_COMMANDS names; what may be started is not set here",
+        help_text="Those that TOOL_COMMANDS names. What may be started is not set here.",
     )
     url = forms.CharField(
         label="Address",
@@ -51,16 +51,16 @@ class ServerForm(forms.Form):
         label="Secret",
         required=False,
         max_length=100,
-        help_text="for an address: the name of a variable of the workers that begins with "
-        "TOOL_SECRET_, and never the secret itself",
+        help_text="For an address: the name of a variable of the workers that begins with "
+        "TOOL_SECRET_, and never the secret itself.",
         widget=forms.TextInput(attrs=_PLAIN),
     )
     env = forms.CharField(
         label="Secrets of the program",
         required=False,
         max_length=2_000,
-        help_text="names of such variables, one per line; the program gets TOOL_SECRET_SHOP_KEY as "
-        "SHOP_KEY",
+        help_text="Names of such variables, one per line. The program gets TOOL_SECRET_SHOP_KEY as "
+        "SHOP_KEY.",
         widget=forms.Textarea(attrs=_PLAIN | {"rows": 3}),
     )
 
