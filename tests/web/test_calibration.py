@@ -166,7 +166,7 @@ def test_a_stand_down_shows_and_an_admin_lifts_it(
 ) -> None:
     path = address(standing.record)
     assert "stands down" in sign_in(cast.rita).get("/calibration/").text
-    assert "An admin can approve" in sign_in(cast.rita).get(path).text
+    assert "An admin can allow" in sign_in(cast.rita).get(path).text
     ada = sign_in(cast.ada)
     assert "Allow automatic accepting again" in ada.get(path).text
     fields = {"stand_down": standing.pk, "overturned": 1, "reason": ""}
@@ -193,7 +193,7 @@ def test_a_second_admin_hears_who_was_first(
     sign_in(other).post(address(standing.record, "lift"), fields)
     late = sign_in(cast.ada).post(address(standing.record, "lift"), fields)
     assert late.status_code == 409
-    assert "otto approved" in late.text
+    assert "otto allowed" in late.text
 
 
 @pytest.mark.parametrize("path", [("lift",), ("fit",), ("use",)])
