@@ -90,8 +90,8 @@ def _load(package: str, vendor: Vendor, name: str) -> Callable[..., Any]:
         module = import_module(f"pydantic_ai.{package}.{vendor.extra}")
     except ImportError as error:
         raise AgentError(
-            f"models of {vendor.extra} need an extra that is not installed here: "
-            f'pip install "pydantic-ai-slim[{vendor.extra}]".'
+            f"models of {vendor.extra} need their vendor's client, which is not installed here: "
+            "pip install -r requirements-vendors.txt."
         ) from error
     found: Callable[..., Any] = getattr(module, name)
     return found
