@@ -62,7 +62,7 @@ CREATE FUNCTION public.pg_advisory_xact_lock_shared(integer, integer) RETURNS vo
     LANGUAGE sql VOLATILE AS $$ SELECT $$;
 CREATE FUNCTION chaos_dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_sleep(1);
+    PERFORM pg_sleep(3);
     RETURN NEW;
 END $$;
 CREATE TRIGGER chaos_dawdle BEFORE UPDATE OF disposition ON orchestrator_proposal FOR EACH ROW

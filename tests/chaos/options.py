@@ -39,7 +39,7 @@ def read_options(words: Sequence[str]) -> Options:
     seed = _number("SEED", secrets.randbelow(1_000_000))
     if record := _number("RECORD", 0):
         return Options(seed=seed, seconds=0, workflows=record, mutants=mutants)
-    seconds = _number("SECONDS", 15 if mutants else 200)
+    seconds = _number("SECONDS", 25 if mutants else 200)
     wanted = 0 if mutants else int(seconds * WORKFLOWS_PER_S)
     return Options(
         seed=seed, seconds=seconds, workflows=_number("WORKFLOWS", wanted), mutants=mutants
