@@ -56,13 +56,14 @@ CREATE FUNCTION public.hashtextextended(text, bigint) RETURNS bigint LANGUAGE sq
     AS $$ SELECT (random() * 1e18)::bigint $$;
 ALTER DATABASE {POSTGRES_DATABASE} SET search_path = public, pg_catalog;
 """
-# The lock that is shared is none, and there is time for what it would have kept apart.
+# The lock that is shared is none, and there is time for what it would have kept apart. Most go on at
+# once, so that there is something to audit.
 _NO_STANDING_LOCK = f"""
 CREATE FUNCTION public.pg_advisory_xact_lock_shared(integer, integer) RETURNS void
     LANGUAGE sql VOLATILE AS $$ SELECT $$;
 CREATE FUNCTION chaos_dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_sleep(3);
+    IF random() < 0.3 THEN PERFORM pg_sleep(4); END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER chaos_dawdle BEFORE UPDATE OF disposition ON orchestrator_proposal FOR EACH ROW
