@@ -18,8 +18,6 @@ from tests.chaos.mutants import FOUND_BY, ROUNDS
 from tests.chaos.options import Options, read_options
 from tests.chaos.site import ROOT
 
-MUTANT_TRIES_MAX = 3
-
 
 def main() -> int:
     options = read_options(sys.argv[1:])
@@ -41,33 +39,21 @@ def main() -> int:
 
 
 def run_mutants(names: Sequence[str], options: Options) -> Iterator[dict[str, Any]]:
-    """Chance has to bring about what each of them spoils: whoever was not found is tried again."""
-    left = list(names)
-    for attempt in range(MUTANT_TRIES_MAX):
-        counts = run_with(left, options.seed + attempt)
-        for name in left:
-            count = counts[FOUND_BY[name]]
-            if count or attempt + 1 == MUTANT_TRIES_MAX:
-                yield {"name": name, "caught": count > 0, "found": count, "by": FOUND_BY[name]}
-        left = [name for name in left if not counts[FOUND_BY[name]]]
-        if not left:
-            return
-
-
-def run_with(names: Sequence[str], seed: int) -> dict[str, int]:
-    """What the checks count, in a process of its own, with a short rain of faults."""
+    """In a process of its own, with a short rain of faults."""
     say(f"the product as {' and '.join(names)}: the checks have to find it")
     words = [word for name in names for word in ("--mutant", name)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos", *words],
         cwd=ROOT,
-        env={**os.environ, "SEED": str(seed), "SECONDS": "", "RECORD": "", "WORKFLOWS": ""},
+        env={**os.environ, "SEED": str(options.seed), "SECONDS": "", "RECORD": "", "WORKFLOWS": ""},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    checks: dict[str, int] = json.loads(done.stdout.splitlines()[-1])["checks"]
-    return checks
+    described = json.loads(done.stdout.splitlines()[-1])
+    for name in names:
+        count = described["checks"][FOUND_BY[name]]
+        yield {"name": name, "caught": count > 0, "found": count, "by": FOUND_BY[name]}
 
 
 def conclude(described: dict[str, Any], folder: str) -> int:

@@ -56,18 +56,26 @@ CREATE FUNCTION public.hashtextextended(text, bigint) RETURNS bigint LANGUAGE sq
     AS $$ SELECT (random() * 1e18)::bigint $$;
 ALTER DATABASE {POSTGRES_DATABASE} SET search_path = public, pg_catalog;
 """
-# The lock that is shared is none, and there is time for what it would have kept apart. Most go on at
+# The lock that is shared is none, and some accepts wait for what it would have kept apart. Most go on at
 # once, so that there is something to audit.
 _NO_STANDING_LOCK = f"""
 CREATE FUNCTION public.pg_advisory_xact_lock_shared(integer, integer) RETURNS void
     LANGUAGE sql VOLATILE AS $$ SELECT $$;
 CREATE FUNCTION chaos_dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF random() < 0.3 THEN PERFORM pg_sleep(4); END IF;
+    IF random() < 0.3 AND EXISTS (
+        SELECT FROM orchestrator_proposal WHERE id = NEW.proposal_id AND agent = '{AUDITED}'
+    ) THEN
+        FOR i IN 1 .. 40 LOOP
+            EXIT WHEN EXISTS (SELECT FROM orchestrator_standdown WHERE opened_at > now());
+            PERFORM pg_sleep(0.2);
+        END LOOP;
+        NEW.created_at := clock_timestamp();
+    END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER chaos_dawdle BEFORE UPDATE OF disposition ON orchestrator_proposal FOR EACH ROW
-    WHEN (NEW.disposition = 'accept' AND NEW.agent = '{AUDITED}') EXECUTE FUNCTION chaos_dawdle();
+CREATE TRIGGER chaos_dawdle BEFORE INSERT ON orchestrator_disposition FOR EACH ROW
+    WHEN (NEW.verdict = 'accept') EXECUTE FUNCTION chaos_dawdle();
 ALTER DATABASE {POSTGRES_DATABASE} SET search_path = public, pg_catalog;
 """
 _MEMORY_APART = """
