@@ -44,7 +44,6 @@ document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
 });
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   tick(() => false); // What just arrived counts its seconds from now.
-  writeTimes();
   restoreDrafts();
   announce();
   if (!isChange(ctx) && document.activeElement !== document.body) return;
@@ -153,6 +152,8 @@ const SAY = {
   due: (left) => (left >= 0 ? `due in ${span(left)}` : `overdue by ${span(-left)}`),
 };
 
+// Never while a page or a part of it arrives: what the server has just written is true, and a text
+// that grows by a digit moves what stands beside it.
 function writeTimes() {
   for (const time of all("time[data-relative]")) {
     const text = SAY[time.dataset.relative]((Date.parse(time.dateTime) - Date.now()) / 1_000);
@@ -311,4 +312,3 @@ document.addEventListener("submit", (event) => {
 });
 
 restoreDrafts();
-writeTimes();

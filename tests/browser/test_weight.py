@@ -1,10 +1,11 @@
 """Pages are light, need few requests, and nothing in them jumps while they load."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NARROW, Open
 from tests.browser.demo_product import DemoProduct
@@ -71,6 +72,22 @@ def test_it_is_light_and_does_not_jump(product: DemoProduct, look_at: Open, name
     page.set_viewport_size({"width": NARROW, "height": 900})
     page.reload()
     assert page.evaluate(SHIFT_AFTER_PAINT) == 0
+
+
+def test_a_minute_that_ends_while_a_page_loads_moves_nothing(
+    product: DemoProduct, look_at: Open
+) -> None:
+    page = look_at("/rules/", user="admin")
+    page.add_init_script("const now = Date.now; Date.now = () => now() + 3_600_000;")
+    page.route("**/app*.js", after_the_first_paint)
+    page.reload()
+    assert page.locator("time[data-relative]").count() > 0
+    assert page.evaluate(SHIFT_AFTER_PAINT) == 0
+
+
+def after_the_first_paint(route: Route) -> None:
+    time.sleep(0.3)
+    route.continue_()
 
 
 def test_the_text_editor_alone_is_heavier(product: DemoProduct, look_at: Open) -> None:
