@@ -21,6 +21,8 @@ ACTION_PREFIX = "tool:"
 REPEATABLE, ONCE = "tool", "tool-once"
 USED_DAYS = 7
 UNKNOWN = "there is no such tool"
+RETIRED = "an admin retired it"
+SERVER_RETIRED = "an admin retired its server"
 GONE = "its server offers it no longer"
 WAITS = "it waits for an admin to approve what it says"
 WRITES = "it changes something, and this agent only reads"
@@ -47,6 +49,10 @@ def offered(names: Sequence[str], *, read_only: bool) -> Offered:
 def _why_not(tool: Tool | None, *, read_only: bool) -> str:
     if tool is None or tool.current is None:
         return UNKNOWN
+    if tool.retired_at:
+        return RETIRED
+    if tool.server and tool.server.retired_at:
+        return SERVER_RETIRED
     if not tool.is_offered:
         return GONE
     if not tool.current.is_approved:
@@ -144,8 +150,12 @@ def versions(tool: Tool) -> list[ToolVersion]:
 def is_own(version: ToolVersion, user: User) -> bool:
     """Whether somebody else has to approve it: they wrote it, or said where its server is."""
     server = version.tool.server
-    authors = {version.created_by_id, server.changed_by_id if server else None}
-    return bool(settings.RULES_FOUR_EYES) and user.pk in authors
+    is_author = bool(settings.RULES_FOUR_EYES) and user.pk == version.created_by_id
+    return is_author or (server is not None and is_own_server(server, user))
+
+
+def is_own_server(server: ToolServer, user: User) -> bool:
+    return bool(settings.RULES_FOUR_EYES) and user.pk == server.changed_by_id
 
 
 def may_take_over(version: ToolVersion, user: User) -> bool:
@@ -165,10 +175,18 @@ def approved_before(tool: Tool) -> ToolVersion | None:
 
 
 def waiting_count() -> int:
-    """Tools whose server still offers them, and that nobody approved as they are."""
-    return Tool.objects.filter(
-        is_offered=True, current__isnull=False, current__approved_at=None
-    ).count()
+    return waiting(Tool.objects.all()).count()
+
+
+def waiting(among: QuerySet[Tool]) -> QuerySet[Tool]:
+    """Those in use, whose server still offers them, and that nobody approved as they are."""
+    return among.filter(
+        is_offered=True,
+        retired_at=None,
+        server__retired_at=None,
+        current__isnull=False,
+        current__approved_at=None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +260,11 @@ def _since() -> datetime:
 
 
 def servers() -> list[ToolServer]:
-    return list(ToolServer.objects.order_by("slug"))
+    return list(ToolServer.objects.select_related("retired_by").order_by("slug"))
 
 
 def server(slug: str) -> ToolServer | None:
-    return ToolServer.objects.filter(slug=slug).first()
+    return ToolServer.objects.select_related("retired_by").filter(slug=slug).first()
 
 
 def _tools() -> QuerySet[Tool]:

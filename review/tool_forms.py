@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
+from orchestrator.actions.tool_retirements import WHY_LENGTH_MAX
 from orchestrator.models import ToolServer, ToolVersion
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -24,6 +25,14 @@ class KindForm(forms.Form):
     kind = forms.ChoiceField(label="What it does", choices=ToolVersion.Kind)
     is_repeatable = forms.BooleanField(
         label="A second call with the same key does no harm", required=False
+    )
+
+
+class RetireForm(forms.Form):
+    why = forms.CharField(
+        label="Why",
+        max_length=WHY_LENGTH_MAX,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
 

@@ -6,10 +6,10 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from orchestrator import tool_queries as queries
-from orchestrator.models import Tool
+from orchestrator.models import Tool, ToolServer
 from review.access import may
 from review.presentation.tool_changes import differences, said
-from review.tool_forms import ApproveForm, KindForm
+from review.tool_forms import ApproveForm, KindForm, RetireForm
 
 
 class ToolLine(NamedTuple):
@@ -17,6 +17,10 @@ class ToolLine(NamedTuple):
     # Why agents are not offered it; empty when they are.
     why_not: str
     uses: queries.Uses
+
+    @property
+    def is_retired(self) -> bool:
+        return self.why_not in {queries.RETIRED, queries.SERVER_RETIRED}
 
 
 def tools_page(user: Any, after: str) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def tool_page(user: User, tool: Tool) -> dict[str, Any]:
         "tool": tool,
         "version": version,
         "why_not": queries.why_not(tool),
+        "is_retired": bool(tool.retired_at or (tool.server and tool.server.retired_at)),
         "action": queries.action_of(tool),
         "uses": queries.uses_of([tool]).get(tool.name, queries.Uses()),
         "days": queries.USED_DAYS,
@@ -57,6 +62,15 @@ def tool_page(user: User, tool: Tool) -> dict[str, Any]:
         "may_edit": may(user, "tools.edit"),
         "approve": _approve(tool),
         "kind": _kind(tool),
+        "retire": RetireForm(),
+    }
+
+
+def server_page(user: User, server: ToolServer) -> dict[str, Any]:
+    return {
+        "server": server,
+        "is_own": queries.is_own_server(server, user),
+        "retire": RetireForm(),
     }
 
 

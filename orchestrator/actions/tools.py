@@ -83,7 +83,7 @@ class Wording:
 @transaction.atomic
 def save(actor: Actor, name: str, wording: Wording, owner: str = "") -> Saved:
     """A version that says this, current from now on; offered once another admin approved it."""
-    _require(actor, "save tools")
+    require_editor(actor, "save tools")
     if not NAME.fullmatch(name):
         raise BadInput("name", "use 1 to 50 letters, digits, _ and - only, with a letter first.")
     if len(owner) > OWNER_LENGTH_MAX or "\x00" in owner:
@@ -102,7 +102,7 @@ def say_kind(actor: Actor, name: str, *, number: int, kind: str, is_repeatable: 
 
     `number` is of the version that they looked at: of another wording they said nothing.
     """
-    _require(actor, "save tools")
+    require_editor(actor, "save tools")
     tool = Tool.objects.select_for_update(of=("self",)).filter(name=name).first()
     if tool is None or tool.current is None:
         raise NotFound("tool", name[:100])
@@ -193,18 +193,20 @@ def _new_version(author: User | None, tool: Tool, wording: Wording) -> ToolVersi
 @transaction.atomic
 def approve(actor: Actor, name: str, number: int, digest_seen: str) -> ToolVersion:
     """Let agents have it as it stands: by a person, who neither wrote it nor said where its server is."""
-    _check_person(actor)
+    check_person(actor, "approve tools")
     tool = Tool.objects.select_for_update(of=("self",)).filter(name=name).first()
     version = tool.versions.filter(number=number).first() if tool else None
     if tool is None or version is None:
         raise NotFound("tool", f"{name} v{number}"[:100])
+    if tool.retired_at:
+        raise StageWrong(str(version), "retired", "approve it", "Bring the tool back first.")
     if tool.current_id != version.pk:
         raise StageWrong(str(version), "older", "approve it", "Look at the newest one.")
     if version.is_approved:
         return version
     if version.digest != digest_seen:
         raise StageWrong(str(version), "changed", "approve it", "Look at what it says now.")
-    _check_four_eyes(actor, version)
+    check_four_eyes(actor, version, "approve")
     version.approved_by, version.approved_at = actor.user, timezone.now()
     version.save(update_fields=["approved_by", "approved_at"])
     audit(
@@ -218,18 +220,18 @@ def approve(actor: Actor, name: str, number: int, digest_seen: str) -> ToolVersi
     return version
 
 
-def _check_person(actor: Actor) -> None:
+def check_person(actor: Actor, what: str) -> None:
     """A program with an admin's token could otherwise approve what another program wrote."""
-    require(actor, "tools.edit", "approve tools")
+    require(actor, "tools.edit", what)
     if actor.token is not None:
-        raise NotAllowed(actor.name, "approve tools", "A person does it, in the browser.")
+        raise NotAllowed(actor.name, what, "A person does it, in the browser.")
 
 
-def _check_four_eyes(actor: Actor, version: ToolVersion) -> None:
+def check_four_eyes(actor: Actor, version: ToolVersion, does: str) -> None:
     if actor.user is not None and tool_queries.is_own(version, actor.user):
         raise NotAllowed(
             actor.name,
-            "approve a tool that they put there",
+            f"{does} a tool that they put there",
             "Another admin has to look at it.",
         )
 
@@ -248,7 +250,7 @@ def save_server(
     secret: str = "",
     env: Sequence[str] = (),
 ) -> ToolServer:
-    _require(actor, "save servers of tools")
+    require_editor(actor, "save servers of tools")
     _check_server(slug, transport, command, url)
     _check_handed(transport, secret, env)
     known = ToolServer.objects.select_for_update().filter(slug=slug).first()
@@ -311,11 +313,17 @@ class Synced:
 
 def sync(actor: Actor, slug: str) -> Synced:
     """Read what a server offers, outside of any transaction, and stage what is new or says something else."""
-    _require(actor, "read the tools of a server")
+    require_editor(actor, "read the tools of a server")
     server = ToolServer.objects.filter(slug=slug).first()
     if server is None:
         raise NotFound("server of tools", slug[:100])
+    _check_in_use(server)
     return _read(actor, server)
+
+
+def _check_in_use(server: ToolServer) -> None:
+    if server.retired_at:
+        raise StageWrong(f"{server}", "retired", "read its tools", "Bring the server back first.")
 
 
 def sync_next(is_stopping: Callable[[], bool]) -> bool:
@@ -328,7 +336,7 @@ def sync_next(is_stopping: Callable[[], bool]) -> bool:
         return False
     try:
         _read(Actor(None), server)
-    except ToolError as error:
+    except (ToolError, StageWrong) as error:
         logger.warning("the tools of %s were not read: %s", server, error)
     except DatabaseError:
         raise
@@ -343,7 +351,7 @@ def _take_stale() -> ToolServer | None:
     if not settings.TOOL_SYNC_HOURS:
         return None
     long_ago = timezone.now() - timedelta(hours=settings.TOOL_SYNC_HOURS)
-    stale = ToolServer.objects.filter(synced_at__lt=long_ago).order_by("synced_at")
+    stale = ToolServer.objects.filter(synced_at__lt=long_ago, retired_at=None).order_by("synced_at")
     with transaction.atomic():
         server = stale.select_for_update(skip_locked=True).first()
         if server is not None:
@@ -369,6 +377,7 @@ def _note(server: ToolServer, error: str) -> None:
 @transaction.atomic
 def _stage(actor: Actor, server: ToolServer, found: Sequence[Offer]) -> Synced:
     server = ToolServer.objects.select_for_update().get(pk=server.pk)
+    _check_in_use(server)
     synced, seen = Synced(), set()
     for offer in found:
         name = tool_name(server, offer.name)
@@ -390,8 +399,8 @@ def _stage(actor: Actor, server: ToolServer, found: Sequence[Offer]) -> Synced:
             changed=list(synced.changed),
             gone=list(synced.gone),
         )
-    waiting = server.tools.filter(name__in=[*synced.new, *synced.changed])
-    notices.tools_wait(waiting.filter(current__approved_at=None).count(), server.slug, actor.user)
+    staged = server.tools.filter(name__in=[*synced.new, *synced.changed])
+    notices.tools_wait(tool_queries.waiting(staged).count(), server.slug, actor.user)
     return synced
 
 
@@ -472,7 +481,7 @@ def wording_of(version: ToolVersion) -> Wording:
     )
 
 
-def _require(actor: Actor, what: str) -> None:
+def require_editor(actor: Actor, what: str) -> None:
     """Nobody in particular is whoever may run commands on this machine."""
     if actor.user is not None or actor.token is not None:
         require(actor, "tools.edit", what)

@@ -1,4 +1,4 @@
-"""Operations on tools. Nobody approves here: a person does, in the browser."""
+"""Operations on tools. Nobody approves or brings back here: a person does, in the browser."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,6 +8,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
 from orchestrator import tool_queries
+from orchestrator.actions.tool_retirements import WHY_LENGTH_MAX, retire
 from orchestrator.actions.tools import Wording, save
 from orchestrator.api.auth import Bearer, actor_of
 from orchestrator.api.parameters import refuse_unknown
@@ -51,6 +52,10 @@ class ToolIn(Strict):
     owner: str = ""
 
 
+class RetireIn(Strict):
+    why: str = Field(min_length=1, max_length=WHY_LENGTH_MAX, description="shown on its page")
+
+
 class ToolsIn(Schema):
     after: Word = Field("", description="`next` of the page before")
     limit: int = Field(50, ge=1, le=200)
@@ -71,6 +76,8 @@ class ToolOut(Schema):
     digest: str = Field(description="over its name, description and parameters")
     offered: bool
     not_offered_because: str
+    retired_at: datetime | None
+    retired_why: str
     created_at: datetime
     created_by: str | None
     approved_at: datetime | None
@@ -121,6 +128,22 @@ def put(request: HttpRequest, name: ToolName, wish: ToolIn) -> Status[Any]:
     return Status(201 if saved.is_new else 200, _known(name))
 
 
+@router.post(
+    "/tools/{name}/retire",
+    auth=Bearer("admin"),
+    response={
+        200: ToolOut,
+        422: DefinitionProblemOut,
+        frozenset({400, 401, 403, 404, 413, 415}): ProblemOut,
+    },
+    summary="Retire a tool",
+)
+def retire_tool(request: HttpRequest, name: ToolName, wish: RetireIn) -> ToolOut:
+    """From now on agents are not offered it, and what was accepted of it comes to nothing."""
+    retire(actor_of(request), name, wish.why)
+    return _known(name)
+
+
 def _known(name: str) -> ToolOut:
     found = tool_queries.tool(name)
     if found is None or found.current is None:
@@ -148,6 +171,8 @@ def _render(tool: Tool) -> ToolOut:
         digest=version.digest,
         offered=not why_not,
         not_offered_because=why_not,
+        retired_at=tool.retired_at,
+        retired_why=tool.retired_why,
         created_at=version.created_at,
         created_by=version.created_by.get_username() if version.created_by else None,
         approved_at=version.approved_at,

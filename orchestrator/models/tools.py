@@ -8,7 +8,20 @@ from django.db import models
 from orchestrator.core.codec import read
 
 
-class ToolServer(models.Model):
+class Retirable(models.Model):
+    """One admin takes it out of use, at once. What it was stays, and it can be brought back."""
+
+    retired_at = models.DateTimeField(null=True)
+    retired_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    retired_why = models.TextField(default="", blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class ToolServer(Retirable):
     """An MCP server: a program on the workers' machine, or an address."""
 
     class Transport(models.TextChoices):
@@ -53,7 +66,7 @@ class ToolServer(models.Model):
         }
 
 
-class Tool(models.Model):
+class Tool(Retirable):
     """A tool by name. What it says and does is in its versions, and the current one counts if it is approved."""
 
     name = models.CharField(max_length=50, unique=True)

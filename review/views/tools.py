@@ -1,4 +1,5 @@
 from http import HTTPStatus
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -7,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orchestrator import tool_queries
+from orchestrator.actions import tool_retirements as retirements
 from orchestrator.actions import tools as actions
 from orchestrator.actions.tools import approve, save_server
 from orchestrator.core.errors import BadInput, CountersignError
@@ -14,8 +16,8 @@ from orchestrator.models import Tool, ToolServer
 from review import step_up
 from review.access import actor_of, person_of, requires
 from review.forms import show_error
-from review.tool_forms import ApproveForm, KindForm, ServerForm
-from review.tool_page import tool_page, tools_page
+from review.tool_forms import ApproveForm, KindForm, RetireForm, ServerForm
+from review.tool_page import server_page, tool_page, tools_page
 
 
 @require_safe
@@ -65,6 +67,32 @@ def change_tool(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("tool", name)
 
 
+@require_POST
+@requires("tools.edit")
+def retire_tool(request: HttpRequest, name: str) -> HttpResponse:
+    found, form = _tool_or_404(name), RetireForm(request.POST)
+    if not form.is_valid():
+        facts = tool_page(person_of(request), found) | {"retire": form}
+        return render(request, "review/tool.html", facts, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    retirements.retire(actor_of(request), name, form.cleaned_data["why"])
+    messages.success(request, f"{name} is retired. Agents are not offered it any more.")
+    return redirect("tool", name)
+
+
+@require_POST
+@requires("tools.edit")
+def bring_back_tool(request: HttpRequest, name: str) -> HttpResponse:
+    found = _tool_or_404(name)
+    if not step_up.is_fresh(request):
+        return step_up.ask(request, reverse("tool", args=[name]))
+    try:
+        retirements.bring_back(actor_of(request), name)
+    except CountersignError as error:
+        return _refused(request, found, error)
+    messages.success(request, f"{name} is back, as it was.")
+    return redirect("tool", name)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("tools.edit")
 def new_tool_server(request: HttpRequest) -> HttpResponse:
@@ -74,10 +102,7 @@ def new_tool_server(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("tools.edit")
 def tool_server(request: HttpRequest, slug: str) -> HttpResponse:
-    server = tool_queries.server(slug)
-    if server is None:
-        raise Http404
-    return _server_page(request, server)
+    return _server_page(request, _server_or_404(slug))
 
 
 def _server_page(request: HttpRequest, server: ToolServer | None) -> HttpResponse:
@@ -90,16 +115,48 @@ def _server_page(request: HttpRequest, server: ToolServer | None) -> HttpRespons
         else:
             messages.success(request, f"{saved} is saved. Next, read its tools.")
             return redirect("tools")
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    facts = {"form": form, "server": server}
+    return _show_server(request, server, form)
+
+
+def _show_server(
+    request: HttpRequest, server: ToolServer | None, form: ServerForm, **more: Any
+) -> HttpResponse:
+    facts = {"form": form} | (server_page(person_of(request), server) if server else {}) | more
+    is_wrong = any(one.errors for one in (form, facts.get("retire")) if one)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_wrong else HTTPStatus.OK
     return render(request, "review/tool_server.html", facts, status=status)
 
 
 @require_POST
 @requires("tools.edit")
+def retire_server(request: HttpRequest, slug: str) -> HttpResponse:
+    server, form = _server_or_404(slug), RetireForm(request.POST)
+    if not form.is_valid():
+        return _show_server(request, server, ServerForm(server=server), retire=form)
+    retirements.retire_server(actor_of(request), slug, form.cleaned_data["why"])
+    messages.success(request, f"{slug} is retired, with all of its tools.")
+    return redirect("tool_server", slug)
+
+
+@require_POST
+@requires("tools.edit")
+def bring_back_server(request: HttpRequest, slug: str) -> HttpResponse:
+    _server_or_404(slug)
+    if not step_up.is_fresh(request):
+        return step_up.ask(request, reverse("tool_server", args=[slug]))
+    try:
+        retirements.bring_back_server(actor_of(request), slug)
+    except CountersignError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{slug} is back. Read its tools, to see what changed meanwhile.")
+    return redirect("tool_server", slug)
+
+
+@require_POST
+@requires("tools.edit")
 def sync_tools(request: HttpRequest, slug: str) -> HttpResponse:
-    if tool_queries.server(slug) is None:
-        raise Http404
+    _server_or_404(slug)
     try:
         synced = actions.sync(actor_of(request), slug)
     except CountersignError as error:
@@ -118,6 +175,13 @@ def _refused(request: HttpRequest, found: Tool, error: CountersignError) -> Http
 
 def _tool_or_404(name: str) -> Tool:
     found = tool_queries.tool(name)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _server_or_404(slug: str) -> ToolServer:
+    found = tool_queries.server(slug)
     if found is None:
         raise Http404
     return found

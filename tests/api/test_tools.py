@@ -66,3 +66,16 @@ def test_what_cannot_be_a_tool_is_refused(call: Call, admin: str, changes: dict[
 def test_only_admins_save(call: Call, cast: Cast, token: Issue) -> None:
     bearer = token("admin", owner=cast.rita)
     assert call("PUT", "/tools/find", FIND, bearer=bearer).status_code == 403
+
+
+def test_a_program_retires_a_tool(call: Call, admin: str) -> None:
+    call("PUT", "/tools/find", FIND, bearer=admin)
+    assert call("POST", "/tools/find/retire", {}, bearer=admin).status_code == 422
+    assert call("POST", "/tools/find/retire", {"why": " "}, bearer=admin).status_code == 422
+    retired = call("POST", "/tools/find/retire", {"why": "It lies."}, bearer=admin)
+    assert retired.status_code == 200
+    body = retired.json()
+    assert (body["offered"], body["retired_why"]) == (False, "It lies.")
+    assert body["not_offered_because"] == "an admin retired it"
+    assert body["retired_at"] is not None
+    assert call("POST", "/tools/none/retire", {"why": "x"}, bearer=admin).status_code == 404

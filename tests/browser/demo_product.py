@@ -107,6 +107,15 @@ class DemoProduct(Product):
         )
         assert answer.is_success, answer.text
 
+    def retire_tool(self, name: str, why: str) -> None:
+        answer = httpx.post(
+            f"{self.base_url}/api/v1/tools/{name}/retire",
+            json={"why": why},
+            headers=self._as("admin"),
+            timeout=30,
+        )
+        assert answer.is_success, answer.text
+
     def run(self, workflow: str, intent: Any = None, *, wait: int = 20) -> dict[str, Any]:
         """A run, taken by the workers to its end or to where it waits."""
         body = {"workflow": workflow, "intent": intent}

@@ -41,6 +41,12 @@ def tools(path: str, user: str = "admin") -> Visit:
     return visit
 
 
+def retired_tool(product: DemoProduct, open_page: Open) -> Page:
+    product.save_tool("pay-out", description="Pays money out.")
+    product.retire_tool("pay-out", "It pays strangers.")
+    return open_page("/tools/pay-out/", user="admin")
+
+
 def run(workflow: str, user: str = "admin") -> Visit:
     def visit(product: DemoProduct, open_page: Open) -> Page:
         product.save(workflow, WORKFLOWS[workflow])
@@ -573,6 +579,7 @@ PAGES: dict[str, Visit] = {
     "routes being edited": at("/routing/routes/edit/", user="admin"),
     "tools": tools("/tools/"),
     "tool that waits": tools("/tools/find-order/"),
+    "retired tool": retired_tool,
     "new server of tools": at("/tools/servers/new/", user="admin"),
     "contracts": at("/contracts/"),
     "contract": at("/contracts/action/refund.create/"),

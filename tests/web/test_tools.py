@@ -222,3 +222,60 @@ def test_how_much_a_tool_was_used(
     assert "1+ proposed" in page
     assert "1+ read" in page
     assert "unknown" in page
+
+
+def test_a_tool_is_retired_and_another_admin_brings_it_back(
+    cast: Cast, sign_in: Callable[..., Client], zoe: Client
+) -> None:
+    zoe.post("/tools/refund/approve/", seen(save(cast)))
+    ada = sign_in(cast.ada)
+    assert "Retire refund" in ada.get("/tools/refund/").text
+    refused = ada.post("/tools/refund/retire/", {"why": " "})
+    assert (refused.status_code, "This field is required" in refused.text) == (422, True)
+    why = {"why": "It pays <strangers>."}
+    assert ada.post("/tools/refund/retire/", why).status_code == 302
+    page = ada.get("/tools/refund/").text
+    assert "Retired by ada" in page
+    assert "It pays &lt;strangers&gt;." in page
+    assert "another admin has to bring it back" in page
+    assert "an admin retired it" in ada.get("/tools/").text
+    refused = ada.post("/tools/refund/bring-back/")
+    assert (refused.status_code, "Another admin" in refused.text) == (409, True)
+    assert "Bring it back" in zoe.get("/tools/refund/").text
+    assert zoe.post("/tools/refund/bring-back/").status_code == 302
+    assert "Retired" not in zoe.get("/tools/").text
+    assert ada.post("/tools/none/retire/", why).status_code == 404
+
+
+def test_a_server_is_retired_and_another_admin_brings_it_back(
+    cast: Cast, sign_in: Callable[..., Client], zoe: Client
+) -> None:
+    tools.save_server(Actor(cast.ada), "shop", transport="http", url="https://shop.example/mcp")
+    ada = sign_in(cast.ada)
+    assert "Retire shop" in ada.get("/tools/servers/shop/edit/").text
+    assert ada.post("/tools/servers/shop/retire/", {}).status_code == 422
+    retired = ada.post("/tools/servers/shop/retire/", {"why": "Not ours."}, follow=True).text
+    assert "Retired by ada" in retired
+    assert "another admin has to bring it back" in retired
+    page = ada.get("/tools/").text
+    assert "by ada" in page
+    assert "Read its tools" not in page
+    assert "Another admin" in ada.post("/tools/servers/shop/bring-back/", follow=True).text
+    back = zoe.post("/tools/servers/shop/bring-back/", follow=True).text
+    assert "shop is back" in back
+    assert "Retired by" not in back
+    assert "Read its tools" in zoe.get("/tools/").text
+
+
+def test_bringing_back_asks_who_is_at_the_keyboard(
+    cast: Cast, zoe: Client, settings: Settings
+) -> None:
+    save(cast)
+    tools.save_server(Actor(cast.ada), "shop", transport="http", url="https://shop.example/mcp")
+    zoe.post("/tools/refund/retire/", {"why": "x"})
+    zoe.post("/tools/servers/shop/retire/", {"why": "x"})
+    settings.STEP_UP_MINUTES = 0.000001
+    for path in ("/tools/refund/", "/tools/servers/shop/"):
+        assert zoe.post(f"{path}bring-back/")["Location"].startswith("/me/prove/")
+    assert Tool.objects.exclude(retired_at=None).exists()
+    assert ToolServer.objects.exclude(retired_at=None).exists()
