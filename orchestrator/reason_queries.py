@@ -24,6 +24,11 @@ def reasons() -> list[Reason]:
     return [*Reason.objects.offered(), *Reason.objects.exclude(retired_at=None).order_by("code")]
 
 
+def labels() -> dict[str, str]:
+    """By code, the retired ones too."""
+    return dict(Reason.objects.values_list("code", "label"))
+
+
 def reason(code: str) -> Reason | None:
     return Reason.objects.filter(code=code).first()
 

@@ -459,6 +459,8 @@ REVIEWER_HOURS_A_DAY = _number("REVIEWER_HOURS_A_DAY", 6, low=1, high=24)
 # Reports: how often changed days are counted again, and how long one sweep may be busy with it.
 REPORTS_REFRESH_S = _number("REPORTS_REFRESH_S", 20, low=1, high=3_600)
 REPORTS_REFRESH_MS = _number("REPORTS_REFRESH_MS", 2_000, low=1, high=20_000)
+# What two people judged: so many of the newest pairs are compared in a report.
+JUDGED_TWICE_MAX = _number("JUDGED_TWICE_MAX", 5_000, low=100, high=100_000)
 # An item that was kept open over lunch was not looked at for so long.
 HANDLING_MINUTES_MAX = _number("HANDLING_MINUTES_MAX", 60, low=1, high=1_440)
 CALIBRATION_LABELS_MAX = _number("CALIBRATION_LABELS_MAX", 10_000, low=100, high=1_000_000)

@@ -1,7 +1,7 @@
 """Reviewers: how much, how fast, how alike. By name; there is no ranking."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString, NamedTuple
 
@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 
 from orchestrator.core.statistics import buckets
 from orchestrator.core.statistics.intervals import Rate
-from orchestrator.report_queries import counted
+from orchestrator.report_queries import agreement, counted
+from orchestrator.report_queries.agreement import Alike, Pair
 from orchestrator.report_queries.scope import OF_PROPOSALS, Scope, Times
 
 KNOWN = OF_PROPOSALS | {"reviewer"}
@@ -29,38 +30,31 @@ class ReviewerFigures:
     handling: Times
     # What all of it took: measured, and REVIEW_MINUTES for each that was not.
     minutes: float
-    # Of proposals that this person and a second, blind one judged: how many alike.
+    # Of proposals that this person and another judged, one of them blind: how many alike.
     agreement: Rate
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two people who judged one proposal without knowing of each other: their ids and their verdicts."""
-
-    first: int
-    second: int
-    first_verdict: str
-    second_verdict: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewers:
     scope: Scope
     people: tuple[ReviewerFigures, ...]
+    # Of everybody, or of the pairs that the one person is in.
+    alike: Alike
     ignored: tuple[str, ...]
 
 
-def reviewers(scope: Scope, pairs: Iterable[Pair] = ()) -> Reviewers:
-    """Of everybody, or with `scope.reviewer` of one person alone. `pairs` come from `audit_queries`."""
+def reviewers(scope: Scope) -> Reviewers:
+    """Of everybody, or with `scope.reviewer` of one person alone."""
     lines: dict[int, list[_Line]] = {}
     for reviewer, *line in _lines(scope):
         lines.setdefault(reviewer, []).append(_Line(*line))
-    pairs = list(pairs)
     wanted = [scope.reviewer] if scope.reviewer is not None else list(lines)
     people = User.objects.filter(pk__in=wanted).order_by("username")
+    pairs = agreement.pairs(scope)
     return Reviewers(
         scope=scope,
         people=tuple(_figures(person, lines.get(person.pk, []), pairs) for person in people),
+        alike=agreement.alike(pairs),
         ignored=scope.ignored(KNOWN),
     )
 
@@ -93,7 +87,7 @@ def _figures(person: User, lines: Sequence[_Line], pairs: Sequence[Pair]) -> Rev
     for line in lines:
         verdicts[line.verdict] += line.decisions
         taken[line.bucket] += line.decisions
-    own = [pair for pair in pairs if person.pk in {pair.first, pair.second}]
+    own = [pair for pair in pairs if pair.has(person.get_username())]
     return ReviewerFigures(
         reviewer=person.pk,
         username=person.get_username(),
@@ -102,7 +96,7 @@ def _figures(person: User, lines: Sequence[_Line], pairs: Sequence[Pair]) -> Rev
         verdicts=dict(sorted(verdicts.items())),
         handling=counted.times_of(taken),
         minutes=spent(taken, sum(line.handled_ms for line in lines)),
-        agreement=Rate(sum(p.first_verdict == p.second_verdict for p in own), len(own)),
+        agreement=Rate(sum(pair.is_alike for pair in own), len(own)),
     )
 
 

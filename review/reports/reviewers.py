@@ -1,20 +1,26 @@
-"""Reviewers: how much, how fast, how alike. By name; whoever reviews sees their own line alone."""
+"""Reviewers: how much, how fast, how alike. By name; whoever reviews sees what they decided alone."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from orchestrator import reason_queries
+from orchestrator.core.statistics.agreement import Agreement
+from orchestrator.core.statistics.intervals import Rate
 from orchestrator.models import Decision
 from orchestrator.report_queries import reviewers as read
+from orchestrator.report_queries.agreement import Alike, Pair, pairs
 from orchestrator.report_queries.reviewers import ReviewerFigures, Reviewers
 from review.presentation.charts.whiskers import Whisker, rate_whiskers
 from review.reports import table
 from review.reports.filter import Asked
-from review.reports.report import Report
+from review.reports.report import Report, Tile, rate_tile
 from review.reports.table import Cell, Column, Table
 
 _Verdict = Decision.Verdict
 DRAWN = "Agreement, drawn"
+SHOWN_MAX = 20
 SHOWN = {
     _Verdict.APPROVE: "Approved",
     _Verdict.EDIT: "Edited",
@@ -25,12 +31,22 @@ SHOWN = {
 
 def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
     now = read.reviewers(asked.scope)
+    before = pairs(asked.before) if asked.before and sees_all else None
     people = _table(now, sees_all=sees_all)
+    verdicts, reasons = _verdicts(now.alike), _reasons(now.alike)
     is_known = any(one.agreement.shows_share for one in now.people)
     shown = people if is_known else people.without(DRAWN)
     return Report(
-        facts={"people": shown, "sees_all": sees_all},
-        tables=(people,),
+        facts={
+            "people": shown,
+            "sees_all": sees_all,
+            "judged_twice": now.alike.verdicts.n,
+            "is_cut": now.alike.is_cut,
+            "tiles": _tiles(now.alike, before),
+            "verdicts": verdicts,
+            "reasons": reasons,
+        },
+        tables=(people, verdicts, reasons) if sees_all else (people,),
         ignored=now.ignored,
         is_empty=not any(one.decisions for one in now.people),
     )
@@ -79,4 +95,73 @@ def _row(one: ReviewerFigures, whisker: Whisker, *, sees_all: bool) -> tuple[Cel
         Cell(f"{one.minutes / 60:,.1f}", (round(one.minutes, 1),)),
         table.drawn(whisker),
         table.rate(one.agreement),
+    )
+
+
+# Of two people about the same thing ----------------------------------------------------------------
+
+
+def _tiles(now: Alike, before: Sequence[Pair] | None) -> list[Tile]:
+    was = None if before is None else Rate(sum(one.is_alike for one in before), len(before))
+    same = rate_tile("Both said the same", now.verdicts.raw, before=was, more_is="ok")
+    return [same, _beyond_chance(now.verdicts, now.alpha)]
+
+
+def _beyond_chance(of: Agreement, alpha: float | None) -> Tile:
+    """Next to the share, because of people who nearly always approve a high one says little."""
+    label = "Beyond chance"
+    if not of.raw.shows_share:
+        return Tile(label, "–", note="too few to tell from chance")
+    if of.kappa is None or alpha is None:
+        return Tile(label, "–", note="everybody always said the same: it cannot be told from habit")
+    bounds = ", and too little differs for bounds"
+    if of.bounds:
+        low, high = of.bounds
+        bounds = f", {low:.2f} to {high:.2f}"
+    note = f"Cohen's kappa{bounds}; Krippendorff's alpha {alpha:.2f}. 1 is always, 0 is chance"
+    return Tile(label, f"{of.kappa:.2f}", note=note)
+
+
+def _verdicts(of: Alike) -> Table:
+    return Table(
+        "agreement",
+        "What two people said of the same proposal",
+        (
+            table.text_column("Who decided", "first"),
+            table.text_column("Who judged blind", "second"),
+            table.rate_column("Of all pairs", "pairs"),
+        ),
+        [
+            (
+                table.plain(_verdict(first), raw=(first,)),
+                table.plain(_verdict(second), raw=(second,)),
+                table.rate(Rate(count, of.verdicts.n)),
+            )
+            for (first, second), count in of.verdicts.confusion.items()
+        ],
+    )
+
+
+def _verdict(verdict: str) -> str:
+    return SHOWN.get(_Verdict(verdict), verdict)
+
+
+def _reasons(of: Alike) -> Table:
+    labels = reason_queries.labels()
+    return Table(
+        "reasons",
+        "Why both rejected it",
+        (
+            table.text_column("Who decided", "first"),
+            table.text_column("Who judged blind", "second"),
+            table.number_column("Proposals", "pairs"),
+        ),
+        [
+            (
+                *(table.plain(labels.get(code, code), raw=(code,)) for code in pair),
+                table.count(count),
+            )
+            for pair, count in of.reasons.items()
+        ],
+        shown_max=SHOWN_MAX,
     )

@@ -1,7 +1,7 @@
 """A share of what people decide is judged by somebody else, who does not know what they decided."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,12 +9,14 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from orchestrator import audit_queries
-from orchestrator.actions import audits, confirmations, reviews, revisions, users
+from orchestrator.actions import audits, confirmations, contracts, reviews, revisions, users
 from orchestrator.actions.actor import Actor
-from orchestrator.audit_queries import Said, Truth
+from orchestrator.audit_queries import Truth
 from orchestrator.core import typeid
 from orchestrator.engine.sweep import sweep
 from orchestrator.models import Decision, Event, Proposal, ReviewItem
+from orchestrator.report_queries.agreement import Said, pairs
+from orchestrator.report_queries.scope import Scope
 from tests.actions.test_audits import judge, outcome
 from tests.conftest import SYSTEM, Cast
 from tests.deciding import decide, look
@@ -160,6 +162,10 @@ def test_it_is_in_no_share_of_audits(cast: Cast, held: Proposal) -> None:
     assert audit_queries.strata(timezone.now() - DAY) == []
 
 
+def days(around: datetime, **narrowed: object) -> Scope:
+    return Scope(since=(around - DAY).date(), until=(around + 2 * DAY).date(), **narrowed)
+
+
 def test_pairs_say_who_said_what(cast: Cast, uma: User, propose: Propose) -> None:
     first, another = propose(confidence=0.1), propose(confidence=0.1, target="order/2")
     decided(cast.rita, first)
@@ -168,7 +174,7 @@ def test_pairs_say_who_said_what(cast: Cast, uma: User, propose: Propose) -> Non
     judge(cast.rolf, "reject", kinds=SECOND)
     judge(uma, "reject", kinds=audit_queries.DISPUTES)
     now = timezone.now()
-    newest, oldest = audit_queries.pairs(now - DAY, now + DAY)
+    newest, oldest = pairs(days(now))
     assert (oldest.first, oldest.second) == (
         Said("rita", "approve", ""),
         Said("rolf", "approve", ""),
@@ -183,7 +189,59 @@ def test_pairs_say_who_said_what(cast: Cast, uma: User, propose: Propose) -> Non
         "refund-agent",
         "refund.create",
     )
-    assert audit_queries.pairs(now + DAY, now + 2 * DAY) == []
+    assert pairs(days(now + 4 * DAY)) == []
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "found"),
+    [
+        ({"agent": "refund-agent"}, 1),
+        ({"agent": "nobody"}, 0),
+        ({"agent_version": "7"}, 1),
+        ({"agent_version": "8"}, 0),
+        ({"model": "m"}, 1),
+        ({"model": "n"}, 0),
+        ({"action": "refund.create"}, 1),
+        ({"action": "refund"}, 0),
+        ({"tier": "normal"}, 1),
+        ({"tier": "high"}, 0),
+    ],
+)
+def test_pairs_are_narrowed_like_all_that_is_reported(
+    cast: Cast, propose: Propose, narrowed: dict[str, str], found: int
+) -> None:
+    decided(cast.rita, propose(confidence=0.1, agent_version="7", model="m"))
+    judge(cast.rolf, "approve", kinds=SECOND)
+    assert len(pairs(days(timezone.now(), **narrowed))) == found
+
+
+def test_pairs_of_one_workflow_and_of_one_person(cast: Cast, uma: User, held: Proposal) -> None:
+    decided(cast.rita, held)
+    judge(cast.rolf, "approve", kinds=SECOND)
+    slug = held.run.workflow_version.workflow.slug
+    now = timezone.now()
+    assert [len(pairs(days(now, workflow=name))) for name in (slug, "other")] == [1, 0]
+    found = {
+        person.username: len(pairs(days(now, reviewer=person.pk)))
+        for person in (cast.rita, cast.rolf, uma)
+    }
+    assert found == {"rita": 1, "rolf": 1, "uma": 0}
+
+
+@pytest.mark.parametrize("tier", ["low", "high"])
+def test_pairs_of_a_risk(cast: Cast, propose: Propose, tier: str) -> None:
+    contracts.save(
+        SYSTEM,
+        kind="action",
+        name="refund.create",
+        schema={"type": "object"},
+        timeout_s=60,
+        tier=tier,
+    )
+    decided(cast.rita, propose(confidence=0.1))
+    judge(cast.rolf, "approve", kinds=SECOND)
+    now = timezone.now()
+    assert [len(pairs(days(now, tier=one))) for one in (tier, "normal")] == [1, 0]
 
 
 # What the score escalates -------------------------------------------------------------------------
@@ -236,7 +294,7 @@ def test_its_label_is_compared_with_what_people_decided(
     end_of_deciding()
     judge(cast.rolf, blind)
     assert outcome(("blind_label",)) == ("decided", closed)
-    (pair,) = audit_queries.pairs(timezone.now() - DAY, timezone.now() + DAY)
+    (pair,) = pairs(days(timezone.now()))
     assert (pair.first.by, pair.second.by, pair.second.verdict) == ("rita", "rolf", blind)
 
 
@@ -249,7 +307,7 @@ def test_what_nobody_decided_is_labelled_all_the_same(cast: Cast, escalated: Pro
     assert outcome(("blind_label",)) == ("decided", "labelled")
     assert not ReviewItem.objects.filter(kind="adjudication").exists()
     assert audit_queries.truth_of(escalated) == Truth(True, "audit")
-    assert audit_queries.pairs(timezone.now() - DAY, timezone.now() + DAY) == []
+    assert pairs(days(timezone.now())) == []
 
 
 def test_what_somebody_edited_is_labelled_as_it_was_proposed(

@@ -24,7 +24,7 @@ from orchestrator.report_queries.audits import audits
 from orchestrator.report_queries.choices import choices
 from orchestrator.report_queries.economics import economics
 from orchestrator.report_queries.overview import overview
-from orchestrator.report_queries.reviewers import Pair, reviewers
+from orchestrator.report_queries.reviewers import reviewers
 from orchestrator.report_queries.rules import rules
 from orchestrator.report_queries.scope import Scope, Tally
 from orchestrator.report_queries.scores import score_histogram
@@ -133,14 +133,9 @@ def test_a_rule_is_judged_by_what_people_made_of_what_it_held(story: None) -> No
 
 
 def test_reviewers_stand_by_name_and_alone_where_they_should(story: None, cast: Cast) -> None:
-    pairs = [
-        Pair(cast.rita.pk, cast.rolf.pk, "approve", "approve"),
-        Pair(cast.rolf.pk, cast.rita.pk, "approve", "reject"),
-    ]
-    rita, rolf = reviewers(TODAYS, pairs).people
+    rita, rolf = reviewers(TODAYS).people
     assert (rita.username, rita.verdicts) == ("rita", {"approve": 2, "edit": 1})
     assert (rolf.username, rolf.verdicts) == ("rolf", {"reject": 1})
-    assert (rita.agreement.k, rita.agreement.n) == (1, 2)
     alone = reviewers(Scope(since=TODAY, until=TODAYS.until, reviewer=cast.rolf.pk)).people
     assert [(one.username, one.decisions) for one in alone] == [("rolf", 1)]
 

@@ -17,7 +17,9 @@ from orchestrator.models import Proposal, ReviewItem
 from orchestrator.report_queries.acceptance import acceptance
 from orchestrator.report_queries.overview import overview
 from orchestrator.report_queries.scope import Scope
+from review.presentation.charts.scale import UNIT
 from review.reports.pages import KINDS
+from tests.actions.test_audits import judge
 from tests.conftest import Cast, LoadDemo, analyze
 from tests.deciding import decide
 
@@ -112,7 +114,56 @@ def test_whoever_reviews_sees_their_own_line_alone(
         assert "rolf" not in page
     for client in (max_, ada):
         assert {row["person"] for row in people(client, "")} == {"rita", "rolf"}
+        assert "No proposal was judged by two people" in text_of(client, "/reports/reviewers/")
         assert {row["person"] for row in people(client, asked)} == {"rolf"}
+
+
+def judge_twice(cast: Cast, propose: Propose, count: int, *, every: int) -> None:
+    """Of so many that rita rejected, rolf would have approved each so many-th."""
+    for number in range(count):
+        made = propose(confidence=0.1, target=f"order/{number}")
+        decide(cast.rita, made.review_items.get(), "reject", reason="wrong_value")
+        judge(cast.rolf, "reject" if number % every else "approve", kinds=("second_review",))
+    rollups.refresh()
+
+
+def test_few_that_two_people_judged_are_counted(
+    rita: Client, max_: Client, cast: Cast, propose: Propose, settings: Settings
+) -> None:
+    settings.SECOND_REVIEW_SHARE = 1.0
+    judge_twice(cast, propose, 3, every=3)
+    page = text_of(max_, "/reports/reviewers/")
+    assert "Two people judged 3 proposals" in page
+    assert "2 of 3" in page
+    assert "too few to tell from chance" in page
+    assert people(max_, "")[0] | {"agreement_k": "2", "agreement_n": "3"} == people(max_, "")[0]
+    said = records_of(file_of(max_, "/reports/reviewers/?format=csv&table=agreement"))
+    assert [(one["first"], one["second"], one["pairs_k"]) for one in said] == [
+        ("reject", "approve", "1"),
+        ("reject", "reject", "2"),
+    ]
+    assert file_of(max_, "/reports/reviewers/?format=csv&table=reasons")[-1] == [
+        *("wrong_value", "wrong_value", "2")
+    ]
+    # Whoever reviews sees how alike they judge, and nothing of the others.
+    page = text_of(rita, "/reports/reviewers/")
+    assert "2 of 3" in page
+    assert "Do people agree?" not in page
+    assert rita.get("/reports/reviewers/?format=csv&table=agreement").status_code == 404
+
+
+def test_how_alike_people_judge_is_held_against_chance(
+    max_: Client, cast: Cast, propose: Propose, settings: Settings
+) -> None:
+    settings.SECOND_REVIEW_SHARE = 1.0
+    judge_twice(cast, propose, 32, every=4)
+    page = text_of(max_, "/reports/reviewers/?compare=on")
+    assert f"75{UNIT}" in page
+    # All of them rejected by rita: kappa cannot tell her from a stone.
+    assert re.search(r"Beyond chance</dt>\s*<dd[^>]*>0.00<", page)
+    assert "Krippendorff" in page
+    settings.JUDGED_TWICE_MAX = 30
+    assert "of which these are the newest" in text_of(max_, "/reports/reviewers/")
 
 
 def test_nobody_else_can_be_narrowed_to_in_economics(

@@ -4,11 +4,9 @@ Never one number alone: where nearly everything is approved two people agree on 
 kappa, which takes chance away, can be 0.30. So raw agreement, n, and who said what come with it.
 """
 
-from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from orchestrator.core.statistics.intervals import CONFIDENCE, SHARES_FROM, Bounds, Rate
 
@@ -16,8 +14,8 @@ ROUNDS = 1_000
 # Of rounds in which kappa is not defined; with more, those that are left say nothing about the rest.
 _UNDEFINED_MAX = 0.05
 
-# Chance arrives from outside: a number from 0 to below 1 with each call.
-type Draw = Callable[[], float]
+# Chance arrives from outside: how often of so many times something happens that is so likely.
+type Draw = Callable[[int, float], int]
 type Confusion = Mapping[tuple[str, str], int]
 
 
@@ -39,7 +37,7 @@ class Agreement:
 
 
 def agree(pairs: Iterable[tuple[str, str]], draw: Draw, rounds: int = ROUNDS) -> Agreement:
-    """The work grows with n times rounds: 1,000 pairs take a quarter of a second."""
+    """The work grows with the rounds, and with how many different pairs of answers there are."""
     confusion = dict(sorted(Counter(pairs).items()))
     return Agreement(
         raw=Rate(_alike(confusion), sum(confusion.values())),
@@ -71,11 +69,9 @@ def kappa_bounds(
     if n < SHARES_FROM:
         return None
     cells = sorted(confusion, key=lambda cell: -confusion[cell])
-    ends = [end / n for end in accumulate(confusion[cell] for cell in cells)]
-    # Rounding must not leave a draw without a cell.
-    ends[-1] = 1.0
+    counts = [confusion[cell] for cell in cells]
     found = sorted(
-        kappa for _ in range(rounds) if (kappa := _kappa_drawn(cells, ends, n, draw)) is not None
+        kappa for _ in range(rounds) if (kappa := _kappa_drawn(cells, counts, draw)) is not None
     )
     if len(found) < rounds * (1 - _UNDEFINED_MAX):
         return None
@@ -84,10 +80,16 @@ def kappa_bounds(
 
 
 def _kappa_drawn(
-    cells: Sequence[tuple[str, str]], ends: Sequence[float], n: int, draw: Draw
+    cells: Sequence[tuple[str, str]], counts: Sequence[int], draw: Draw
 ) -> float | None:
-    drawn = Counter(bisect(ends, draw()) for _ in range(n))
-    return cohen_kappa({cells[place]: count for place, count in drawn.items()})
+    """Cell by cell: how many of those that are still to be drawn fall into it, and not into a later one."""
+    drawn: dict[tuple[str, str], int] = {}
+    to_draw = left = sum(counts)
+    for cell, count in zip(cells, counts, strict=True):
+        drawn[cell] = draw(to_draw, count / left) if to_draw else 0
+        to_draw -= drawn[cell]
+        left -= count
+    return cohen_kappa(drawn)
 
 
 def _alike(confusion: Confusion) -> int:

@@ -21,7 +21,7 @@ ANSWERS = ["approve", "reject", "edit"]
 
 
 def draw(seed: int = 1) -> Any:
-    return random.Random(seed).random  # noqa: S311
+    return random.Random(seed).binomialvariate  # noqa: S311
 
 
 def pairs_of(confusion: Confusion) -> list[tuple[str, str]]:

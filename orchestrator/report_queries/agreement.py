@@ -1,0 +1,167 @@
+"""How alike two people judge the same proposal, where neither knew what the other said.
+
+Chance picked what is judged twice, so what holds of these pairs holds of all that people decide.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+
+from orchestrator.audit_queries import DISPUTES, JUDGED_OPENLY, JUDGEMENTS
+from orchestrator.core.policy import auditing
+from orchestrator.core.statistics.agreement import Agreement, Confusion, agree, agree_several
+from orchestrator.models import ContractVersion, Decision, Disposition, ReviewItem
+from orchestrator.report_queries.scope import Scope
+
+_KIND, _STATUS = ReviewItem.Kind, ReviewItem.Status
+# The same bounds whenever the same pairs are looked at.
+_SEED = 20_260_101
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    by: str
+    verdict: str
+    # A code of `Reason`; empty for a yes.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What one person decided openly, and what another said of it without knowing that."""
+
+    proposal: str
+    agent: str
+    agent_version: str
+    action: str
+    first: Said
+    second: Said
+    # How a dispute came out; empty while there is none, or it is open.
+    settled: str
+
+    def has(self, username: str) -> bool:
+        return username in {self.first.by, self.second.by}
+
+    @property
+    def is_alike(self) -> bool:
+        return self.first.verdict == self.second.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    verdicts: Agreement
+    # Krippendorff's, which does not ask who was first; None where only one answer was ever given.
+    alpha: float | None
+    # Of those that both rejected: the reason of the first and that of the second.
+    reasons: Confusion
+    # There were more: these are the newest.
+    is_cut: bool
+
+
+def alike(pairs: Sequence[Pair]) -> Alike:
+    verdicts = [(pair.first.verdict, pair.second.verdict) for pair in pairs]
+    reasons = Counter(
+        (pair.first.reason, pair.second.reason)
+        for pair in pairs
+        if pair.is_alike and pair.first.reason
+    )
+    chance = random.Random(_SEED)  # noqa: S311 - it draws samples, and hides nothing
+    return Alike(
+        verdicts=agree(verdicts, chance.binomialvariate),
+        alpha=agree_several(verdicts).alpha,
+        reasons=dict(sorted(reasons.items(), key=lambda one: (-one[1], one[0]))),
+        is_cut=len(pairs) >= settings.JUDGED_TWICE_MAX,
+    )
+
+
+def pairs(scope: Scope) -> list[Pair]:
+    """By the time of the second verdict, newest first, those of JUDGED_TWICE_MAX at most."""
+    judged = ReviewItem.objects.filter(
+        Q(kind=_KIND.SECOND_REVIEW)
+        | Q(kind=_KIND.BLIND_LABEL, proposal__disposition=Disposition.Verdict.ESCALATE),
+        _within(scope),
+        # Said once more for the index.
+        kind__in=[_KIND.SECOND_REVIEW, _KIND.BLIND_LABEL],
+        status=_STATUS.DECIDED,
+        closed_at__gte=scope.starts_at,
+        closed_at__lt=scope.ends_at,
+    ).exclude(opened_because=[auditing.PICKED])
+    columns = ("closed_at", "agent", "action", "proposal__agent_version")
+    newest = judged.select_related("proposal").only(*columns).order_by("-closed_at")
+    rows = list(newest[: settings.JUDGED_TWICE_MAX])
+    first, second, settled = _said_openly(rows), _said_under(rows), _settled(rows)
+    found = [
+        Pair(
+            proposal=item.proposal.pk,
+            agent=item.agent,
+            agent_version=item.proposal.agent_version,
+            action=item.action,
+            first=first[item.proposal.pk],
+            second=second[item.pk],
+            settled=settled.get(item.pk, ""),
+        )
+        for item in rows
+        if item.proposal and item.proposal.pk in first and item.pk in second
+    ]
+    return found if scope.reviewer is None else _with(scope.reviewer, found)
+
+
+def _with(reviewer: int, pairs: Iterable[Pair]) -> list[Pair]:
+    name = User.objects.values_list("username", flat=True).get(pk=reviewer)
+    return [pair for pair in pairs if pair.has(name)]
+
+
+def _within(scope: Scope) -> Q:
+    wanted = Q()
+    for name, place in _PLACES.items():
+        if value := getattr(scope, name):
+            wanted &= Q(**{place: value})
+    if scope.tier:
+        # Without a contract, as it is counted everywhere.
+        of_tier = Q(proposal__contract_version__tier=scope.tier)
+        if scope.tier == ContractVersion.Tier.NORMAL:
+            of_tier |= Q(proposal__contract_version=None)
+        wanted &= of_tier
+    return wanted
+
+
+_PLACES: Mapping[str, str] = {
+    "agent": "proposal__agent",
+    "agent_version": "proposal__agent_version",
+    "model": "proposal__model",
+    "action": "proposal__action",
+    "workflow": "run__workflow_version__workflow__slug",
+}
+
+
+def _said_openly(items: Collection[ReviewItem]) -> dict[str, Said]:
+    """By proposal: what was decided last, by whoever closed the matter."""
+    decided = Decision.objects.filter(
+        item__proposal__in=[item.proposal_id for item in items],
+        item__kind__in=JUDGED_OPENLY,
+        item__status=_STATUS.DECIDED,
+        verdict__in=JUDGEMENTS,
+        undone_at=None,
+    )
+    return _said(decided, "item__proposal")
+
+
+def _said_under(items: Collection[ReviewItem]) -> dict[str, Said]:
+    return _said(Decision.objects.filter(item__in=items), "item")
+
+
+def _said(decisions: QuerySet[Decision], key: str) -> dict[str, Said]:
+    rows = decisions.order_by("pk").values_list(key, "reviewer__username", "verdict", "reason")
+    return {name: Said(*said) for name, *said in rows}
+
+
+def _settled(items: Collection[ReviewItem]) -> dict[str, str]:
+    disputes = ReviewItem.objects.filter(about__in=items, kind__in=DISPUTES)
+    rows: Iterable[tuple[Any, str]] = disputes.values_list("about", "closed_because")
+    return dict(rows)
