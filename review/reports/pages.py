@@ -88,7 +88,6 @@ KINDS = {
         "How much people decided, how long it took them, and how often two of them agree.",
         reviewers.KNOWN,
         lambda reading: reviewers_report(reading.asked, sees_all=reading.sees_all),
-        compares=False,
         comes_from="A line appears with the first decision that a person makes.",
     ),
     "economics": Kind(

@@ -31,7 +31,7 @@ SHOWN = {
 
 def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
     now = read.reviewers(asked.scope)
-    before = pairs(asked.before) if asked.before and sees_all else None
+    before = pairs(asked.before) if asked.before else None
     people = _table(now, sees_all=sees_all)
     verdicts, reasons = _verdicts(now.alike), _reasons(now.alike)
     is_known = any(one.agreement.shows_share for one in now.people)
@@ -129,13 +129,13 @@ def _verdicts(of: Alike) -> Table:
         (
             table.text_column("Who decided", "first"),
             table.text_column("Who judged blind", "second"),
-            table.rate_column("Of all pairs", "pairs"),
+            table.number_column("Proposals", "pairs"),
         ),
         [
             (
                 table.plain(_verdict(first), raw=(first,)),
                 table.plain(_verdict(second), raw=(second,)),
-                table.rate(Rate(count, of.verdicts.n)),
+                table.count(count),
             )
             for (first, second), count in of.verdicts.confusion.items()
         ],

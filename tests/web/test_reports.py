@@ -114,7 +114,7 @@ def test_whoever_reviews_sees_their_own_line_alone(
         assert "rolf" not in page
     for client in (max_, ada):
         assert {row["person"] for row in people(client, "")} == {"rita", "rolf"}
-        assert "No proposal was judged by two people" in text_of(client, "/reports/reviewers/")
+        assert "Nothing was judged by two people" in text_of(client, "/reports/reviewers/")
         assert {row["person"] for row in people(client, asked)} == {"rolf"}
 
 
@@ -138,7 +138,7 @@ def test_few_that_two_people_judged_are_counted(
     assert "too few to tell from chance" in page
     assert people(max_, "")[0] | {"agreement_k": "2", "agreement_n": "3"} == people(max_, "")[0]
     said = records_of(file_of(max_, "/reports/reviewers/?format=csv&table=agreement"))
-    assert [(one["first"], one["second"], one["pairs_k"]) for one in said] == [
+    assert [(one["first"], one["second"], one["pairs"]) for one in said] == [
         ("reject", "approve", "1"),
         ("reject", "reject", "2"),
     ]
@@ -147,8 +147,9 @@ def test_few_that_two_people_judged_are_counted(
     ]
     # Whoever reviews sees how alike they judge, and nothing of the others.
     page = text_of(rita, "/reports/reviewers/")
+    assert "You and somebody else judged 3 proposals" in page
     assert "2 of 3" in page
-    assert "Do people agree?" not in page
+    assert "What the two said" not in page
     assert rita.get("/reports/reviewers/?format=csv&table=agreement").status_code == 404
 
 
