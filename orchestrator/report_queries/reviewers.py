@@ -1,4 +1,4 @@
-"""Reviewers: how much, how fast, how alike. By name; there is no ranking."""
+"""Reviewers: how much, and how fast. By name; there is no ranking. How alike: see agreement_queries."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from orchestrator.core.statistics import buckets
-from orchestrator.core.statistics.intervals import Rate
-from orchestrator.report_queries import agreement, counted
-from orchestrator.report_queries.agreement import Alike, Pair
+from orchestrator.report_queries import counted
 from orchestrator.report_queries.scope import OF_PROPOSALS, Scope, Times
 
 KNOWN = OF_PROPOSALS | {"reviewer"}
@@ -30,16 +28,12 @@ class ReviewerFigures:
     handling: Times
     # What all of it took: measured, and REVIEW_MINUTES for each that was not.
     minutes: float
-    # Of proposals that this person and another judged, one of them blind: how many alike.
-    agreement: Rate
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewers:
     scope: Scope
     people: tuple[ReviewerFigures, ...]
-    # Of everybody, or of the pairs that the one person is in.
-    alike: Alike
     ignored: tuple[str, ...]
 
 
@@ -50,11 +44,9 @@ def reviewers(scope: Scope) -> Reviewers:
         lines.setdefault(reviewer, []).append(_Line(*line))
     wanted = [scope.reviewer] if scope.reviewer is not None else list(lines)
     people = User.objects.filter(pk__in=wanted).order_by("username")
-    pairs = agreement.pairs(scope)
     return Reviewers(
         scope=scope,
-        people=tuple(_figures(person, lines.get(person.pk, []), pairs) for person in people),
-        alike=agreement.alike(pairs),
+        people=tuple(_figures(person, lines.get(person.pk, [])) for person in people),
         ignored=scope.ignored(KNOWN),
     )
 
@@ -81,13 +73,12 @@ def _lines(scope: Scope) -> list[tuple[Any, ...]]:
     )
 
 
-def _figures(person: User, lines: Sequence[_Line], pairs: Sequence[Pair]) -> ReviewerFigures:
+def _figures(person: User, lines: Sequence[_Line]) -> ReviewerFigures:
     verdicts: Counter[str] = Counter()
     taken: Counter[int] = Counter()
     for line in lines:
         verdicts[line.verdict] += line.decisions
         taken[line.bucket] += line.decisions
-    own = [pair for pair in pairs if pair.has(person.get_username())]
     return ReviewerFigures(
         reviewer=person.pk,
         username=person.get_username(),
@@ -96,7 +87,6 @@ def _figures(person: User, lines: Sequence[_Line], pairs: Sequence[Pair]) -> Rev
         verdicts=dict(sorted(verdicts.items())),
         handling=counted.times_of(taken),
         minutes=spent(taken, sum(line.handled_ms for line in lines)),
-        agreement=Rate(sum(pair.is_alike for pair in own), len(own)),
     )
 
 

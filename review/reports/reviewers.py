@@ -1,16 +1,17 @@
 """Reviewers: how much, how fast, how alike. By name; whoever reviews sees what they decided alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from orchestrator import agreement_queries as agreement
 from orchestrator import reason_queries
+from orchestrator.agreement_queries import Alike, Pair
 from orchestrator.core.statistics.agreement import Agreement
 from orchestrator.core.statistics.intervals import Rate
 from orchestrator.models import Decision
 from orchestrator.report_queries import reviewers as read
-from orchestrator.report_queries.agreement import Alike, Pair, pairs
 from orchestrator.report_queries.reviewers import ReviewerFigures, Reviewers
 from review.presentation.charts.whiskers import Whisker, rate_whiskers
 from review.reports import table
@@ -31,18 +32,20 @@ SHOWN = {
 
 def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
     now = read.reviewers(asked.scope)
-    before = pairs(asked.before) if asked.before else None
-    people = _table(now, sees_all=sees_all)
-    verdicts, reasons = _verdicts(now.alike), _reasons(now.alike)
-    is_known = any(one.agreement.shows_share for one in now.people)
+    pairs = agreement.pairs(asked.scope)
+    before = agreement.pairs(asked.before) if asked.before else None
+    each, alike = agreement.of_each(pairs), agreement.alike(pairs)
+    people = _table(now, each, sees_all=sees_all)
+    verdicts, reasons = _verdicts(alike), _reasons(alike)
+    is_known = any(rate.shows_share for rate in each.values())
     shown = people if is_known else people.without(DRAWN)
     return Report(
         facts={
             "people": shown,
             "sees_all": sees_all,
-            "judged_twice": now.alike.verdicts.n,
-            "is_cut": now.alike.is_cut,
-            "tiles": _tiles(now.alike, before),
+            "judged_twice": alike.verdicts.n,
+            "is_cut": alike.is_cut,
+            "tiles": _tiles(alike, before),
             "verdicts": verdicts,
             "reasons": reasons,
         },
@@ -52,8 +55,9 @@ def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
     )
 
 
-def _table(now: Reviewers, *, sees_all: bool) -> Table:
-    whiskers = rate_whiskers([one.agreement for one in now.people])
+def _table(now: Reviewers, each: Mapping[str, Rate], *, sees_all: bool) -> Table:
+    rates = [each.get(one.username, Rate(0, 0)) for one in now.people]
+    whiskers = rate_whiskers(rates)
     return Table(
         "reviewers",
         "What each person decided",
@@ -70,13 +74,13 @@ def _table(now: Reviewers, *, sees_all: bool) -> Table:
             table.rate_column("Agreement", "agreement"),
         ),
         [
-            _row(one, whisker, sees_all=sees_all)
-            for one, whisker in zip(now.people, whiskers.rows, strict=True)
+            _row(one, rate, whisker, sees_all=sees_all)
+            for one, rate, whisker in zip(now.people, rates, whiskers.rows, strict=True)
         ],
     )
 
 
-def _row(one: ReviewerFigures, whisker: Whisker, *, sees_all: bool) -> tuple[Cell, ...]:
+def _row(one: ReviewerFigures, same: Rate, whisker: Whisker, *, sees_all: bool) -> tuple[Cell, ...]:
     shown = sum(one.verdicts.get(verdict, 0) for verdict in SHOWN)
     # What people did is listed where everything is that people did; reviewers may not look there.
     listed = f"{reverse('audit_log')}?{urlencode({'who': one.username})}" if sees_all else ""
@@ -94,7 +98,7 @@ def _row(one: ReviewerFigures, whisker: Whisker, *, sees_all: bool) -> tuple[Cel
         table.lasting(one.handling.p90_s),
         Cell(f"{one.minutes / 60:,.1f}", (round(one.minutes, 1),)),
         table.drawn(whisker),
-        table.rate(one.agreement),
+        table.rate(same),
     )
 
 

@@ -11,11 +11,11 @@ from pytest_django import Settings
 from orchestrator import audit_queries
 from orchestrator.actions import audits, confirmations, contracts, reviews, revisions, users
 from orchestrator.actions.actor import Actor
+from orchestrator.agreement_queries import Said, pairs
 from orchestrator.audit_queries import Truth
 from orchestrator.core import typeid
 from orchestrator.engine.sweep import sweep
 from orchestrator.models import Decision, Event, Proposal, ReviewItem
-from orchestrator.report_queries.agreement import Said, pairs
 from orchestrator.report_queries.scope import Scope
 from tests.actions.test_audits import judge, outcome
 from tests.conftest import SYSTEM, Cast

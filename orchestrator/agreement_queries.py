@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from orchestrator.audit_queries import DISPUTES, JUDGED_OPENLY, JUDGEMENTS
 from orchestrator.core.policy import auditing
 from orchestrator.core.statistics.agreement import Agreement, Confusion, agree, agree_several
+from orchestrator.core.statistics.intervals import Rate
 from orchestrator.models import ContractVersion, Decision, Disposition, ReviewItem
 from orchestrator.report_queries.scope import Scope
 
@@ -45,8 +46,9 @@ class Pair:
     # How a dispute came out; empty while there is none, or it is open.
     settled: str
 
-    def has(self, username: str) -> bool:
-        return username in {self.first.by, self.second.by}
+    @property
+    def people(self) -> set[str]:
+        return {self.first.by, self.second.by}
 
     @property
     def is_alike(self) -> bool:
@@ -78,6 +80,13 @@ def alike(pairs: Sequence[Pair]) -> Alike:
         reasons=dict(sorted(reasons.items(), key=lambda one: (-one[1], one[0]))),
         is_cut=len(pairs) >= settings.JUDGED_TWICE_MAX,
     )
+
+
+def of_each(pairs: Sequence[Pair]) -> dict[str, Rate]:
+    """By the name of a person: of how many that they and another judged, both said the same."""
+    judged = Counter(name for pair in pairs for name in pair.people)
+    same = Counter(name for pair in pairs if pair.is_alike for name in pair.people)
+    return {name: Rate(same[name], count) for name, count in judged.items()}
 
 
 def pairs(scope: Scope) -> list[Pair]:
@@ -114,7 +123,7 @@ def pairs(scope: Scope) -> list[Pair]:
 
 def _with(reviewer: int, pairs: Iterable[Pair]) -> list[Pair]:
     name = User.objects.values_list("username", flat=True).get(pk=reviewer)
-    return [pair for pair in pairs if pair.has(name)]
+    return [pair for pair in pairs if name in pair.people]
 
 
 def _within(scope: Scope) -> Q:
