@@ -65,11 +65,17 @@ class Signal:
     run: str
     name: str
     data: Json = None
+    # The words of somebody outside: followed into whatever the run proposes.
+    is_untrusted: bool = False
+
+    def event(self, by: str) -> ev.SignalReceived:
+        said = tainting.of_signal(self.name, self.data) if self.is_untrusted else tainting.NOTHING
+        return ev.SignalReceived(name=self.name, data=self.data, by=by, **said.to_json())
 
 
-def signal(actor: Actor, run_id: str, *, name: str, data: Json) -> None:
+def signal(actor: Actor, run_id: str, *, name: str, data: Json, is_untrusted: bool = False) -> None:
     """Tell a run what it waits for. Raises IllegalTransition when it waits for something else."""
-    refused = signal_many(actor, [Signal(run_id, name, data)])
+    refused = signal_many(actor, [Signal(run_id, name, data, is_untrusted)])
     if refused:
         raise refused[run_id]
 
@@ -83,10 +89,7 @@ def signal_many(actor: Actor, signals: Sequence[Signal]) -> dict[str, IllegalTra
             most = f"{settings.SHORT_OUTPUT_BYTES_MAX:,}"
             raise BadInput("data", f"a signal may bring at most {most} bytes.")
     with transaction.atomic():
-        steps = [
-            Step(one.run, ev.SignalReceived(name=one.name, data=one.data, by=actor.name))
-            for one in signals
-        ]
+        steps = [Step(one.run, one.event(actor.name)) for one in signals]
         refused = advance(each=steps).refused_steps
         told = [one for one in signals if one.run not in refused]
         audit_many(actor, "run.signalled", {one.run: {"name": one.name} for one in told})

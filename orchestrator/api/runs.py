@@ -87,7 +87,13 @@ def signal(request: HttpRequest, run_id: str, told: SignalIn) -> HttpResponse:
     """409 when it waits for something else, or for nothing."""
 
     def tell(run: Run) -> None:
-        runs.signal(actor_of(request), run.pk, name=told.name, data=told.data)
+        runs.signal(
+            actor_of(request),
+            run.pk,
+            name=told.name,
+            data=told.data,
+            is_untrusted=told.untrusted,
+        )
 
     return once(request, lambda: _change(request, run_id, "signal this run", tell))
 

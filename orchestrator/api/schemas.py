@@ -322,6 +322,9 @@ class SignalIn(Strict):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     data: Any = None
+    untrusted: bool = Field(
+        False, description="`data` is somebody else's words, such as a mail that came in"
+    )
 
 
 class CancelIn(Strict):

@@ -190,6 +190,9 @@ class SignalReceived(Event):
     name: str
     by: str
     data: Json = None
+    # The data itself, where whoever sent it said that it is somebody else's words.
+    untrusted: tuple[Json, ...] = ()
+    taints_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,11 @@ def of_message(before: Heard, topic: str, data: Json) -> Heard:
     return _kept([Source(f"the message `{_legible(topic)}`, sent after {after}", data)])
 
 
+def of_signal(name: str, data: Json) -> Heard:
+    """What was sent along, where whoever sent it does not vouch for it."""
+    return _kept([Source(f"the signal `{_legible(name)}`", data)])
+
+
 def of_failure(work: str, reason: Json) -> Heard:
     """Why a call failed counts in place of all that it had heard: nothing else of it goes on."""
     return _kept([Source(f"the reason why `{_legible(work)}` failed", reason)])

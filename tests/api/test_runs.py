@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from orchestrator.core.codec import read
 from orchestrator.models import Event, Run
 from tests import runs
 from tests.api.conftest import Call
@@ -156,6 +157,17 @@ def test_a_signal_takes_it_on(call: Call, bearer: str, start: Start) -> None:
     response = call("POST", f"/runs/{made['id']}/signals", told, bearer=bearer)
     assert response.status_code == 200
     assert response.json()["status"] == "completed"
+
+
+def test_a_signal_says_whose_words_it_brings(call: Call, bearer: str, start: Start) -> None:
+    made = start("support")
+    work_all()
+    told = {"name": "reply", "data": {"text": "Pay me."}, "untrusted": True}
+    assert call("POST", f"/runs/{made['id']}/signals", told, bearer=bearer).status_code == 200
+    kept: Any = read(Event.objects.get(run=made["id"], kind="signal_received").payload)
+    assert kept["untrusted"] == [{"origin": "the signal `reply`", "value": {"text": "Pay me."}}]
+    wrong = told | {"untrusted": "yes"}
+    assert call("POST", f"/runs/{made['id']}/signals", wrong, bearer=bearer).status_code == 422
 
 
 def test_a_signal_is_not_told_twice(call: Call, bearer: str, start: Start) -> None:

@@ -9,13 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from orchestrator import plugins
+from orchestrator.actions import runs
 from orchestrator.agents.base import AgentAnswer, AgentCall, Ask, Piece
 from orchestrator.core.codec import Json, canonical, read
 from orchestrator.core.replay import first_divergence
 from orchestrator.engine import tainting
 from orchestrator.journal import history
 from orchestrator.models import Command, Decision, Effect, Event, Observation, Proposal, Run
-from tests.conftest import Cast
+from tests.conftest import SYSTEM, Cast
 from tests.deciding import decide
 from tests.memories import reader, wish, writer
 from tests.runs import save, scripted, stage, start
@@ -277,6 +278,41 @@ def test_a_message_of_a_run_that_no_tool_told_anything_is_no_source() -> None:
     tell = {"name": "tell", "publish": {"topic": "news"}}
     start("telling", definition=pipeline(stage("say", "fine"), tell))
     assert "untrusted" not in Event.objects.get(kind="message_received").payload
+
+
+WAIT = {"name": "reply", "signal": {"name": "mail.came", "due_seconds": 600}}
+
+
+def test_by_a_signal_that_nobody_vouches_for() -> None:
+    run = start("waiting", definition=pipeline(WAIT, stage("think", "pay them"), PAY))
+    runs.signal(SYSTEM, run.pk, name="mail.came", data=MAIL, is_untrusted=True)
+    work_all()
+    assert reasons(held()) == ["/args/iban holds what stands in the signal `mail.came`"]
+
+
+def test_into_what_a_run_inside_proposes_after_a_signal() -> None:
+    save("paying", pipeline(PAY))
+    below = {"name": "inside", "workflow": "paying"}
+    run = start("waiting", definition=pipeline(WAIT, below))
+    runs.signal(SYSTEM, run.pk, name="mail.came", data=MAIL, is_untrusted=True)
+    work_all()
+    assert held().run != run
+
+
+def test_a_signal_is_believed_unless_it_says_otherwise() -> None:
+    run = start("waiting", definition=pipeline(WAIT, PAY))
+    runs.signal(SYSTEM, run.pk, name="mail.came", data=MAIL)
+    work_all()
+    assert Proposal.objects.get().tainted == []
+    assert "untrusted" not in Event.objects.get(kind="signal_received").payload
+
+
+def test_a_signal_that_is_too_much_to_follow_taints_everything(settings: Settings) -> None:
+    settings.TURN_UNTRUSTED_BYTES_MAX = 50
+    run = start("waiting", definition=pipeline(WAIT, PAY))
+    runs.signal(SYSTEM, run.pk, name="mail.came", data=MAIL, is_untrusted=True)
+    work_all()
+    assert set(Proposal.objects.get().tainted) == {"/args/iban", "/args/amount_minor"}
 
 
 def test_what_is_too_much_to_follow_taints_everything(settings: Settings) -> None:
