@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -173,6 +174,21 @@ def test_a_server_goes_with_all_of_its_tools(server: Path, ada: Actor, zoe: Acto
     retirements.bring_back_server(ada, "shop")
     assert why_not("shop_echo") == ""
     assert tool_queries.waiting_count() == waits
+
+
+def test_from_the_shell(server: Path, ada: Actor, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("tools", "retire", "shop_echo", WHY)
+    assert "shop_echo is retired" in capsys.readouterr().out
+    call_command("tools", "retire-server", "shop", WHY)
+    call_command("tools", "list")
+    said = capsys.readouterr().out
+    assert tool_queries.RETIRED in said
+    assert tool_queries.SERVER_RETIRED in said
+    for wrong in (("retire", "none"), ("retire-server", "none")):
+        with pytest.raises(CommandError, match="none"):
+            call_command("tools", *wrong, WHY)
+    with pytest.raises(CommandError, match="why"):
+        call_command("tools", "retire", "shop_echo", " ")
 
 
 def test_a_retired_server_is_not_read_any_more(
