@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from orchestrator import audit_queries, trace_queries
 from orchestrator.core.trace_figures import agent_name, by_agent, by_stage, total
-from orchestrator.core.traces import CALLS, WAITING, Span, Trace
+from orchestrator.core.traces import CALLS, HOLDING, WAITING, Span, Trace
 from orchestrator.trace_queries import Beginning, RunTrace
 from review.presentation.times import took
 from review.presentation.trace_layout import Gap, Row, axis_of, rows_of
@@ -248,6 +248,9 @@ def _line(
 def _state(span: Span) -> str:
     if span.status == "running" and span.kind in WAITING:
         return "waits"
+    # What holds others may itself only wait for one of them.
+    if span.status == "running" and span.kind in HOLDING:
+        return "open"
     return STATUSES.get(span.status, span.status)
 
 

@@ -21,6 +21,8 @@ ACTIVE = frozenset({"agent", "model", "tool", "guardrail", "validation", "effect
 WAITING = frozenset({"human", "wait"})
 # Their figures are counted; a model's or a tool's are in those of the call they belong to.
 CALLS = frozenset({"agent", "validation"})
+# What is made of other spans.
+HOLDING = frozenset({"run", "work"})
 # What works wait for that are no agents, as their kinds name it.
 AWAITED = {"signal": "signal", "subscribe": "message", "collect": "run"}
 FAILED = frozenset({"failed", "skipped"})
