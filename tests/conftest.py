@@ -52,6 +52,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Tests use it as the application, so that a right that is missing is missed here first."""
     with django_db_blocker.unblock():
         roles.allow_truncate()
+        roles.keep_vacuum_away()
         roles.become_application()
     yield
     roles.become_owner()

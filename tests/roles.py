@@ -42,6 +42,12 @@ def allow_truncate() -> None:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER no_truncate")
 
 
+def keep_vacuum_away() -> None:
+    """While one works on the log no checkpoint is made, and most tests that make one do not wait."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE orchestrator_event SET (autovacuum_enabled = false)")
+
+
 @contextmanager
 def as_owner() -> Iterator[CursorWrapper]:
     with transaction.atomic(), connection.cursor() as cursor:
