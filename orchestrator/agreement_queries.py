@@ -5,15 +5,15 @@ Chance picked what is judged twice, so what holds of these pairs holds of all th
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from orchestrator.audit_queries import DISPUTES, JUDGED_OPENLY, JUDGEMENTS
+from orchestrator.audit_queries import JUDGED_OPENLY, JUDGEMENTS
 from orchestrator.core.policy import auditing
 from orchestrator.core.statistics.agreement import Agreement, Confusion, agree, agree_several
 from orchestrator.core.statistics.intervals import Rate
@@ -37,14 +37,8 @@ class Said:
 class Pair:
     """What one person decided openly, and what another said of it without knowing that."""
 
-    proposal: str
-    agent: str
-    agent_version: str
-    action: str
     first: Said
     second: Said
-    # How a dispute came out; empty while there is none, or it is open.
-    settled: str
 
     @property
     def people(self) -> set[str]:
@@ -55,6 +49,14 @@ class Pair:
         return self.first.verdict == self.second.verdict
 
 
+class Judged(NamedTuple):
+    """The newest second verdict first."""
+
+    pairs: list[Pair]
+    # There were more than JUDGED_TWICE_MAX.
+    is_cut: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Alike:
     verdicts: Agreement
@@ -62,8 +64,6 @@ class Alike:
     alpha: float | None
     # Of those that both rejected: the reason of the first and that of the second.
     reasons: Confusion
-    # There were more: these are the newest.
-    is_cut: bool
 
 
 def alike(pairs: Sequence[Pair]) -> Alike:
@@ -78,7 +78,6 @@ def alike(pairs: Sequence[Pair]) -> Alike:
         verdicts=agree(verdicts, chance.binomialvariate),
         alpha=agree_several(verdicts).alpha,
         reasons=dict(sorted(reasons.items(), key=lambda one: (-one[1], one[0]))),
-        is_cut=len(pairs) >= settings.JUDGED_TWICE_MAX,
     )
 
 
@@ -89,9 +88,9 @@ def of_each(pairs: Sequence[Pair]) -> dict[str, Rate]:
     return {name: Rate(same[name], count) for name, count in judged.items()}
 
 
-def pairs(scope: Scope) -> list[Pair]:
-    """By the time of the second verdict, newest first, those of JUDGED_TWICE_MAX at most."""
-    judged = ReviewItem.objects.filter(
+def judged_twice(scope: Scope) -> Judged:
+    """By the time of the second verdict; it looks at the newest JUDGED_TWICE_MAX."""
+    items = ReviewItem.objects.filter(
         Q(kind=_KIND.SECOND_REVIEW)
         | Q(kind=_KIND.BLIND_LABEL, proposal__disposition=Disposition.Verdict.ESCALATE),
         _within(scope),
@@ -101,24 +100,18 @@ def pairs(scope: Scope) -> list[Pair]:
         closed_at__gte=scope.starts_at,
         closed_at__lt=scope.ends_at,
     ).exclude(opened_because=[auditing.PICKED])
-    columns = ("closed_at", "agent", "action", "proposal__agent_version")
-    newest = judged.select_related("proposal").only(*columns).order_by("-closed_at")
-    rows = list(newest[: settings.JUDGED_TWICE_MAX])
-    first, second, settled = _said_openly(rows), _said_under(rows), _settled(rows)
+    most = settings.JUDGED_TWICE_MAX
+    rows = list(items.order_by("-closed_at").values_list("pk", "proposal")[: most + 1])
+    proposals = dict(rows[:most])
+    first, second = _said_openly(proposals.values()), _said_under(proposals)
     found = [
-        Pair(
-            proposal=item.proposal.pk,
-            agent=item.agent,
-            agent_version=item.proposal.agent_version,
-            action=item.action,
-            first=first[item.proposal.pk],
-            second=second[item.pk],
-            settled=settled.get(item.pk, ""),
-        )
-        for item in rows
-        if item.proposal and item.proposal.pk in first and item.pk in second
+        Pair(first[proposal], second[item])
+        for item, proposal in proposals.items()
+        if proposal in first and item in second
     ]
-    return found if scope.reviewer is None else _with(scope.reviewer, found)
+    return Judged(
+        found if scope.reviewer is None else _with(scope.reviewer, found), len(rows) > most
+    )
 
 
 def _with(reviewer: int, pairs: Iterable[Pair]) -> list[Pair]:
@@ -149,10 +142,10 @@ _PLACES: Mapping[str, str] = {
 }
 
 
-def _said_openly(items: Collection[ReviewItem]) -> dict[str, Said]:
+def _said_openly(proposals: Iterable[str]) -> dict[str, Said]:
     """By proposal: what was decided last, by whoever closed the matter."""
     decided = Decision.objects.filter(
-        item__proposal__in=[item.proposal_id for item in items],
+        item__proposal__in=list(proposals),
         item__kind__in=JUDGED_OPENLY,
         item__status=_STATUS.DECIDED,
         verdict__in=JUDGEMENTS,
@@ -161,16 +154,10 @@ def _said_openly(items: Collection[ReviewItem]) -> dict[str, Said]:
     return _said(decided, "item__proposal")
 
 
-def _said_under(items: Collection[ReviewItem]) -> dict[str, Said]:
-    return _said(Decision.objects.filter(item__in=items), "item")
+def _said_under(items: Iterable[str]) -> dict[str, Said]:
+    return _said(Decision.objects.filter(item__in=list(items)), "item")
 
 
 def _said(decisions: QuerySet[Decision], key: str) -> dict[str, Said]:
     rows = decisions.order_by("pk").values_list(key, "reviewer__username", "verdict", "reason")
     return {name: Said(*said) for name, *said in rows}
-
-
-def _settled(items: Collection[ReviewItem]) -> dict[str, str]:
-    disputes = ReviewItem.objects.filter(about__in=items, kind__in=DISPUTES)
-    rows: Iterable[tuple[Any, str]] = disputes.values_list("about", "closed_because")
-    return dict(rows)

@@ -18,10 +18,6 @@ class ToolLine(NamedTuple):
     why_not: str
     uses: queries.Uses
 
-    @property
-    def is_retired(self) -> bool:
-        return self.why_not in {queries.RETIRED, queries.SERVER_RETIRED}
-
 
 def tools_page(user: Any, after: str) -> dict[str, Any]:
     size = settings.PAGE_SIZE
@@ -48,7 +44,6 @@ def tool_page(user: User, tool: Tool) -> dict[str, Any]:
         "tool": tool,
         "version": version,
         "why_not": queries.why_not(tool),
-        "is_retired": bool(tool.retired_at or (tool.server and tool.server.retired_at)),
         "action": queries.action_of(tool),
         "uses": queries.uses_of([tool]).get(tool.name, queries.Uses()),
         "days": queries.USED_DAYS,

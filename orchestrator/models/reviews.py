@@ -251,7 +251,7 @@ class ReviewItem(models.Model):
                 name="review_item_sampled",
                 condition=models.Q(kind__in=["audit", "blind_label"]),
             ),
-            # agreement_queries.pairs: what two people judged.
+            # agreement_queries: what two people judged.
             models.Index(
                 fields=["closed_at"],
                 name="review_item_judged_twice",

@@ -80,6 +80,11 @@ class Tool(Retirable):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_retired(self) -> bool:
+        """By itself, or with its server."""
+        return bool(self.retired_at or (self.server and self.server.retired_at))
+
 
 class ToolVersion(models.Model):
     """One immutable wording: what a model is told of a tool, and what is called when it is used."""

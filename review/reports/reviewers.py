@@ -32,8 +32,8 @@ SHOWN = {
 
 def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
     now = read.reviewers(asked.scope)
-    pairs = agreement.pairs(asked.scope)
-    before = agreement.pairs(asked.before) if asked.before else None
+    pairs, is_cut = agreement.judged_twice(asked.scope)
+    before = agreement.judged_twice(asked.before).pairs if asked.before else None
     each, alike = agreement.of_each(pairs), agreement.alike(pairs)
     people = _table(now, each, sees_all=sees_all)
     verdicts, reasons = _verdicts(alike), _reasons(alike)
@@ -44,7 +44,7 @@ def reviewers_report(asked: Asked, *, sees_all: bool) -> Report:
             "people": shown,
             "sees_all": sees_all,
             "judged_twice": alike.verdicts.n,
-            "is_cut": alike.is_cut,
+            "is_cut": is_cut,
             "tiles": _tiles(alike, before),
             "verdicts": verdicts,
             "reasons": reasons,

@@ -307,6 +307,13 @@ def test_a_signal_is_believed_unless_it_says_otherwise() -> None:
     assert "untrusted" not in Event.objects.get(kind="signal_received").payload
 
 
+def test_a_signal_without_words_taints_nothing() -> None:
+    run = start("waiting", definition=pipeline(WAIT, PAY))
+    runs.signal(SYSTEM, run.pk, name="mail.came", data=None, is_untrusted=True)
+    work_all()
+    assert Proposal.objects.get().tainted == []
+
+
 def test_a_signal_that_is_too_much_to_follow_taints_everything(settings: Settings) -> None:
     settings.TURN_UNTRUSTED_BYTES_MAX = 50
     run = start("waiting", definition=pipeline(WAIT, PAY))
